@@ -1,0 +1,48 @@
+"""What a capability exports: its services, operations, resources and reconcilers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sagebrush.substrate.calls.call import Call, Handler
+
+if TYPE_CHECKING:
+    from sagebrush.substrate.reconcile import Reconciler
+    from sagebrush.substrate.resources import Resource
+
+#: (call, request) -> the ARNs the call acts on; policies are evaluated against each.
+ResourceArns = Callable[[Call, Mapping[str, Any]], list[str]]
+
+
+def any_resource(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """For operations that act on no particular resource."""
+    return ["*"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The part of one AWS service that a capability serves.
+
+    ``operations`` maps the API's operation names to functions. ``actions`` names the IAM action where it is not
+    ``<prefix>:<Operation>`` (S3's HeadObject is ``s3:GetObject``); ``resource_arns`` the resources where not ``*``.
+    ``open_operations`` need no permission (GetCallerIdentity).
+    """
+
+    name: str
+    iam_prefix: str
+    operations: Mapping[str, Handler]
+    actions: Mapping[str, str] = field(default_factory=dict)
+    resource_arns: Mapping[str, ResourceArns] = field(default_factory=dict)
+    open_operations: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """A capability, whole; each capability package exports one as ``CAPABILITY``."""
+
+    name: str
+    services: tuple[Service, ...]
+    resources: tuple[Resource, ...] = ()
+    reconcilers: tuple[Reconciler, ...] = ()

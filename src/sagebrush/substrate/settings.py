@@ -1,0 +1,125 @@
+"""Settings: one frozen, typed object; flag > environment > ``sagebrush.toml`` > default (DESIGN 3.10).
+
+Nothing else in the platform reads the environment. ``sagebrush config`` prints :func:`describe`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sagebrush.substrate.errors import CallerError
+
+CONFIG_FILE = "sagebrush.toml"
+
+
+def _setting(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"meaning": meaning, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every choice an operator can make. Environment names are ``SAGEBRUSH_`` + the upper-cased field name."""
+
+    data_dir: Path = _setting(Path("~/.sagebrush"), "where everything the platform keeps lies")
+    host: str = _setting("127.0.0.1", "address the one URL listens on")
+    port: int = _setting(4600, "port of the one URL")
+    account: str = _setting("123456789012", "the AWS account number that leads every ARN")
+    region: str = _setting("us-east-1", "the AWS region that leads every ARN; must be a real region name")
+    auth: str = _setting(
+        "signed", "'signed' verifies every request; 'open' takes any (loopback only)", ("signed", "open")
+    )
+    database_url: str = _setting("", "SQLAlchemy URL of PostgreSQL; empty means SQLite in the data directory")
+    isolation: str = _setting(
+        "auto", "how jobs run: 'sandbox' (mount namespace), 'process', 'auto' probes", ("auto", "sandbox", "process")
+    )
+    capacity_cpus: float = _setting(0.0, "vCPUs that jobs may occupy together; 0 means the cores of this host")
+    capacity_memory_gib: float = _setting(0.0, "memory in GiB that jobs may occupy together; 0 means this host's")
+    instances: str = _setting(
+        "clamp", "an ml.* type bigger than this host: 'clamp' with a notice, or 'strict' refuses", ("clamp", "strict")
+    )
+    image_versions: str = _setting("nearest", "framework versions asked for: 'nearest' or 'exact'", ("nearest", "exact"))
+    prebuild_environments: bool = _setting(True, "build the locked environments in the background after `up`")
+    request_threads: int = _setting(32, "threads that run API operations")
+    reconcile_threads: int = _setting(16, "threads that move resources along")
+    stop_grace_seconds: float = _setting(120.0, "seconds between SIGTERM and SIGKILL of a stopped job")
+    log_level: str = _setting("INFO", "level of the platform's own log", ("DEBUG", "INFO", "WARNING", "ERROR"))
+
+    @property
+    def endpoint_url(self) -> str:
+        """The one URL as clients on this machine should use it."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings and, for each field, where its value came from ('default', 'environment', a file, 'flag')."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> LoadedSettings:
+    """Settle every setting.
+
+    ``flags`` holds only the flags that were given. The file is ``<data_dir>/sagebrush.toml``; the data directory
+    itself comes from flag, environment or default. Raises CallerError ``InvalidSetting`` naming setting and origin.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    names = {f.name: f for f in dataclasses.fields(Settings)}
+
+    def take(name: str, raw: Any, origin: str) -> None:
+        values[name] = _convert(names[name], raw, origin)
+        origins[name] = origin
+
+    for name, spec in names.items():
+        values[name], origins[name] = spec.default, "default"
+        if (raw := environ.get(f"SAGEBRUSH_{name.upper()}")) is not None:
+            take(name, raw, f"environment (SAGEBRUSH_{name.upper()})")
+    for name, raw in flags.items():
+        take(name, raw, f"flag (--{name.replace('_', '-')})")
+    values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()
+
+    file = values["data_dir"] / CONFIG_FILE
+    if file.exists():
+        try:
+            table = tomllib.loads(file.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise CallerError("InvalidSetting", f"{file}: {error}") from None
+        for name, raw in table.items():
+            if name not in names or name == "data_dir":
+                raise CallerError("InvalidSetting", f"{file}: there is no setting '{name}'")
+            if origins[name] == "default":
+                take(name, raw, str(file))
+    return LoadedSettings(Settings(**values), origins)
+
+
+def describe(loaded: LoadedSettings) -> list[tuple[str, str, str, str]]:
+    """Rows (name, value, origin, meaning) in declaration order."""
+    return [
+        (f.name, str(getattr(loaded.settings, f.name)), loaded.origins[f.name], f.metadata["meaning"])
+        for f in dataclasses.fields(Settings)
+    ]
+
+
+def _convert(spec: dataclasses.Field[Any], raw: Any, origin: str) -> Any:
+    kind = type(spec.default)
+    try:
+        if kind is bool:
+            value: Any = raw if isinstance(raw, bool) else {"true": True, "1": True, "false": False, "0": False}[raw.lower()]
+        elif isinstance(spec.default, Path):
+            value = Path(raw)
+        else:
+            value = kind(raw)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CallerError("InvalidSetting", f"{spec.name} = {raw!r} from {origin}: not a {kind.__name__}") from None
+    choices = spec.metadata["choices"]
+    if choices and value not in choices:
+        raise CallerError("InvalidSetting", f"{spec.name} = {value!r} from {origin}: choose one of {', '.join(choices)}")
+    return value
