@@ -43,6 +43,7 @@ class Settings:
         "clamp", "an ml.* type bigger than this host: 'clamp' with a notice, or 'strict' refuses", ("clamp", "strict")
     )
     image_versions: str = _setting("nearest", "framework versions asked for: 'nearest' or 'exact'", ("nearest", "exact"))
+    environments_dir: str = _setting("", "where built environments lie; empty means in the data directory")
     prebuild_environments: bool = _setting(True, "build the locked environments in the background after `up`")
     request_threads: int = _setting(32, "threads that run API operations")
     reconcile_threads: int = _setting(16, "threads that move resources along")

@@ -1,0 +1,265 @@
+"""One client's connection: heads in, one exchange at a time, whatever follows kept until its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import TYPE_CHECKING, Literal
+
+from sagebrush.planes.front.answers import Shape, error_response
+from sagebrush.planes.front.backend import WRITE_HIGH_WATER
+from sagebrush.planes.front.exchange import Exchange
+from sagebrush.planes.front.heads import END, BadHead, RequestHead, parse_request_head
+from sagebrush.planes.front.routing import plane_of
+
+if TYPE_CHECKING:
+    from sagebrush.planes.front.door import FrontDoor
+
+Phase = Literal["head", "exchange", "draining", "handed-over", "closed"]
+
+
+class ClientConnection(asyncio.Protocol):
+    """The server side of one client connection, plain or inside the TLS of the CONNECT proxy.
+
+    ``plane`` fixes the plane of every request (inside the proxy's TLS); otherwise each head decides. Pipelined
+    requests are answered in order because the next head is looked at only after the exchange before it.
+    """
+
+    def __init__(self, door: FrontDoor, *, plane: str | None = None, source_ip: bytes = b""):
+        self.door = door
+        self.limits = door.limits
+        self.phase: Phase = "head"
+        self.source_ip = source_ip
+        self.transport: asyncio.Transport
+        self._plane = plane
+        self._loop = door.loop
+        self._buffer = b""
+        self._exchange: Exchange | None = None
+        self._held: set[str] = set()
+        self._touched = 0.0
+        self._head_since = 0.0
+        self._stalled_since: float | None = None
+
+    def now(self) -> float:
+        return self._loop.time()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the front door is closing: answers then end their connection."""
+        return self.door.stopping
+
+    @property
+    def from_loopback(self) -> bool:
+        try:
+            return ipaddress.ip_address(self.source_ip.decode()).is_loopback
+        except ValueError:
+            return False
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._touched = self.now()
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        if not self.source_ip:
+            peer = transport.get_extra_info("peername")
+            self.source_ip = str(peer[0]).encode() if isinstance(peer, tuple) else b"127.0.0.1"
+        self.door.connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._touched = self.now()
+        if self.phase == "exchange":
+            self._exchange_data(data)
+        elif self.phase == "head":
+            if not self._buffer:
+                self._head_since = self._touched
+            self._buffer += data
+            self._next_request()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.door.connections.discard(self)
+        self.phase = "closed"
+        if self._exchange is not None:
+            exchange, self._exchange = self._exchange, None
+            exchange.abandon()
+
+    def pause_writing(self) -> None:
+        self._stalled_since = self.now()
+        if self._exchange is not None:
+            self._exchange.client_writable(False)
+
+    def resume_writing(self) -> None:
+        self._stalled_since = None
+        if self._exchange is not None:
+            self._exchange.client_writable(True)
+
+    # What the exchange asks for
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the client takes no more of its response just now."""
+        return self._stalled_since is not None
+
+    def write(self, data: bytes) -> None:
+        if data and not self.transport.is_closing():
+            self.transport.write(data)
+
+    def hold_reading(self, reason: str, held: bool) -> None:
+        """Stop or go on reading from the client; reading goes on when no reason is left."""
+        if self.transport.is_closing():
+            return
+        if held:
+            if not self._held:
+                self.transport.pause_reading()
+            self._held.add(reason)
+        elif reason in self._held:
+            self._held.discard(reason)
+            if not self._held:
+                self._touched = self.now()
+                self.transport.resume_reading()
+
+    def exchange_done(self, *, close: bool) -> None:
+        """The response is out: on to the next request, or to the end of the connection."""
+        exchange, self._exchange = self._exchange, None
+        for reason in tuple(self._held):
+            self.hold_reading(reason, False)
+        if close or self.stopping:
+            self._end(drain=exchange is None or not exchange.body.done)
+            return
+        self.phase = "head"
+        self._head_since = self.now()
+        self._next_request()
+
+    def answer(
+        self, status: int, code: str, message: str, *, shape: Shape, retry_after_seconds: int | None = None
+    ) -> None:
+        """Answer the current request with an error of our own and close."""
+        exchange = self._exchange
+        self.write(
+            error_response(
+                status,
+                code,
+                message,
+                shape=shape,
+                close=True,
+                retry_after_seconds=retry_after_seconds,
+                head_only=exchange is not None and exchange.head.method == b"HEAD",
+            )
+        )
+        self.exchange_done(close=True)
+
+    def abort(self) -> None:
+        """Break the connection off."""
+        self.phase = "closed"
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+        self.transport.abort()
+
+    # What the front door asks for
+
+    def stop(self) -> None:
+        """The front door closes: end now if idle, else after the current exchange."""
+        if self.phase == "head" and not self._buffer:
+            self.transport.close()
+
+    def check(self, now: float) -> None:
+        """Called about once a second: end what takes too long."""
+        limits = self.limits
+        if self._stalled_since is not None and now - self._stalled_since > limits.stall_seconds:
+            self.abort()
+        elif self.phase == "head":
+            if self._buffer and now - self._head_since > limits.head_seconds:
+                self.answer(408, "RequestTimeout", "The request's headers did not arrive in time.", shape=self._guess())
+            elif not self._buffer and now - self._touched > limits.idle_seconds:
+                self.transport.close()
+        elif self.phase == "draining" and now - self._head_since > limits.linger_seconds:
+            self.abort()
+        elif self.phase == "closed" and now - self._touched > limits.stall_seconds:
+            self.abort()
+        elif self.phase == "exchange" and self._exchange is not None:
+            self._check_exchange(self._exchange, now)
+
+    def hand_over(self) -> bytes:
+        """The transport now belongs to somebody else (TLS, a tunnel); returns bytes that were already read."""
+        self.phase = "handed-over"
+        self.door.connections.discard(self)
+        rest, self._buffer = self._buffer, b""
+        return rest
+
+    # Inside
+
+    def _next_request(self) -> None:
+        while self.phase == "head" and self._buffer:
+            # RFC 9112 section 2.2: be lenient about empty lines before the request line.
+            while self._buffer.startswith(b"\r\n"):
+                self._buffer = self._buffer[2:]
+            end = self._buffer.find(END)
+            size = len(self._buffer) if end < 0 else end
+            if size > self.limits.head_bytes:
+                message = f"Your request header section exceeds {self.limits.head_bytes} bytes."
+                self.answer(431, "RequestHeaderSectionTooLarge", message, shape=self._guess())
+                return
+            if end < 0:
+                return
+            raw, self._buffer = self._buffer[: end + len(END)], self._buffer[end + len(END) :]
+            try:
+                head = parse_request_head(raw)
+                self._begin(head)
+            except BadHead as error:
+                self._buffer = raw
+                self.answer(400, "BadRequest", f"The request is not readable: {error}.", shape=self._guess())
+
+    def _begin(self, head: RequestHead) -> None:
+        if head.method == b"CONNECT":
+            self.door.proxy.begin(self, head)
+            return
+        if not head.target.startswith(b"/"):
+            raise BadHead("the request target must be a path: this is no general proxy")
+        backend = self.door.backends[self._plane or plane_of(head)]
+        self.phase = "exchange"
+        self._exchange = exchange = Exchange(self, head, backend)
+        rest, self._buffer = self._buffer, b""
+        exchange.start()
+        if rest:
+            self._exchange_data(rest)
+
+    def _exchange_data(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or exchange.body.done:
+            rest = data
+        else:
+            rest = exchange.request_data(data)
+        if rest and self.phase == "exchange":
+            self._buffer += rest
+            if len(self._buffer) > self.limits.head_bytes:
+                self.hold_reading("pipeline", True)
+
+    def _end(self, *, drain: bool) -> None:
+        """Close; after an early answer first read what the client is still sending, or it would never see the answer."""
+        self._buffer = b""
+        if drain and not self.transport.is_closing():
+            self.phase = "draining"
+            self._head_since = self.now()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+        else:
+            self.phase = "closed"
+            self._touched = self.now()
+            self.transport.close()
+
+    def _check_exchange(self, exchange: Exchange, now: float) -> None:
+        limits = self.limits
+        if not exchange.body.done:
+            if not self._held and now - self._touched > limits.body_seconds:
+                message = (
+                    "Your socket connection to the server was not read from or written to within the timeout period."
+                )
+                exchange.expire(408, "RequestTimeout", message)
+        elif exchange.response is None and now - max(self._touched, exchange.asked_at) > limits.response_seconds:
+            exchange.expire(504, "RequestTimeout", "The service did not answer in time.")
+
+    def _guess(self) -> Shape:
+        """The error shape for a request that could not be parsed."""
+        return "json" if b"x-amz-target" in self._buffer.lower() else "s3"

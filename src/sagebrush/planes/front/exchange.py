@@ -1,0 +1,249 @@
+"""One request and its response, streamed between a client connection and a plane."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from sagebrush.planes.front.answers import shape_of
+from sagebrush.planes.front.backend import Backend, BackendDown, Upstream
+from sagebrush.planes.front.framing import BadBody, Body, ChunkedBody, EndlessBody, LengthBody
+from sagebrush.planes.front.heads import (
+    END,
+    BadHead,
+    RequestHead,
+    ResponseHead,
+    parse_response_head,
+    upstream_head,
+    with_connection,
+)
+
+if TYPE_CHECKING:
+    from sagebrush.planes.front.connection import ClientConnection
+
+log = logging.getLogger(__name__)
+
+#: Methods that S3 and REST define as idempotent: sent again when a connection breaks before the answer.
+_IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"})
+_MAX_RESPONSE_HEAD: Final = 256 * 1024
+_MAX_ATTEMPTS: Final = 3
+
+
+class Exchange:
+    """Forwards a request as it arrives and its response as it comes, each side paused when the other is full.
+
+    A connection that breaks before the first byte of the answer is replaced and the request sent again if it is
+    idempotent, or if the plane provably did not read it; otherwise the client gets a 503.
+    """
+
+    def __init__(self, client: ClientConnection, head: RequestHead, backend: Backend):
+        self.head = head
+        self.backend = backend
+        self.body: Body = ChunkedBody() if head.chunked else LengthBody(head.content_length)
+        self.response: ResponseHead | None = None
+        self.asked_at = client.now()
+        self._client = client
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._attempts = 0
+        self._unsent: list[bytes] = [upstream_head(head, client.source_ip)]
+        self._sent: list[bytes] | None = []
+        self._sent_bytes = 0
+        self._response_bytes = b""
+        self._response_body: Body = LengthBody(0)
+        self._client_closes = False
+        self._plane_reusable = True
+
+    def start(self) -> None:
+        """Get a connection to the plane and send what is there."""
+        upstream = self.backend.idle()
+        if upstream is not None:
+            self._attach(upstream)
+        else:
+            self._connect()
+
+    def request_data(self, data: bytes) -> bytes:
+        """Take what belongs to the request's body; returns what follows it (the next request)."""
+        try:
+            used = self.body.take(data)
+        except BadBody as error:
+            self._refuse(400, "IncompleteBody", f"The request body is not readable: {error}.")
+            return b""
+        piece = data if used == len(data) else data[:used]
+        if self._upstream is not None:
+            self._send(piece)
+        else:
+            self._unsent.append(piece)
+        return data[used:]
+
+    def abandon(self) -> None:
+        """The client is gone."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        if self._upstream is not None:
+            self._upstream.release(reusable=False)
+            self._upstream = None
+
+    def client_writable(self, writable: bool) -> None:
+        """Whether the client takes more of the response just now."""
+        if self._upstream is not None:
+            self._upstream.read(writable)
+
+    def expire(self, status: int, code: str, message: str) -> None:
+        """Give up waiting: answer if nothing was answered yet, else break off."""
+        if self.response is None:
+            self._refuse(status, code, message)
+        else:
+            self._client.abort()
+
+    # What the plane's connection says
+
+    def upstream_data(self, data: bytes) -> None:
+        try:
+            if self.response is None:
+                data = self._take_response_head(self._response_bytes + data)
+                if self.response is None:
+                    return
+            self._take_response_body(data)
+        except (BadHead, BadBody) as error:
+            log.error("the %s plane answered what is not HTTP: %s", self.backend.name, error)
+            self._plane_reusable = False
+            self.expire(503, "ServiceUnavailable", "The service answered something unreadable.")
+
+    def upstream_lost(self, error: Exception | None) -> None:
+        self._upstream = None
+        self._client.hold_reading("upstream", False)
+        if self.response is None:
+            if self._may_send_again(error):
+                self._unsent, self._sent, self._sent_bytes = (self._sent or []) + self._unsent, [], 0
+                self._connect()
+            else:
+                self._unavailable()
+        elif isinstance(self._response_body, EndlessBody):
+            self._finish()
+        else:
+            # The client must notice that the response is cut short.
+            self._client.abort()
+
+    def upstream_writable(self, writable: bool) -> None:
+        self._client.hold_reading("upstream", not writable)
+
+    # Sending
+
+    def _connect(self) -> None:
+        self._client.hold_reading("connecting", True)
+        self._connecting = asyncio.get_running_loop().create_task(self._connected())
+
+    async def _connected(self) -> None:
+        try:
+            upstream = await self.backend.connect()
+        except BackendDown:
+            self._unavailable()
+            return
+        finally:
+            self._connecting = None
+        self._client.hold_reading("connecting", False)
+        self._attach(upstream)
+
+    def _attach(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._attempts += 1
+        upstream.exchange = self
+        upstream.read(not self._client.stalled)
+        unsent, self._unsent = self._unsent, []
+        self._send(b"".join(unsent))
+
+    def _send(self, piece: bytes) -> None:
+        assert self._upstream is not None
+        self._upstream.transport.write(piece)
+        if self._sent is not None:
+            self._sent_bytes += len(piece)
+            if self._sent_bytes > self._client.limits.replay_bytes:
+                self._sent = None
+            else:
+                self._sent.append(piece)
+
+    def _may_send_again(self, error: Exception | None) -> bool:
+        if self._sent is None or self._attempts >= _MAX_ATTEMPTS:
+            return False
+        # EPIPE and ECONNRESET on a Unix socket: the plane closed without having read what we wrote.
+        unread = isinstance(error, (BrokenPipeError, ConnectionResetError))
+        return unread or self.head.method in _IDEMPOTENT
+
+    def _unavailable(self) -> None:
+        log.warning("the %s plane is not answering", self.backend.name)
+        message = "The service is starting or restarting. Please try again."
+        self._refuse(503, "ServiceUnavailable", message, retry_after_seconds=2)
+
+    def _refuse(self, status: int, code: str, message: str, *, retry_after_seconds: int | None = None) -> None:
+        self.abandon()
+        self._client.answer(
+            status, code, message, shape=shape_of(self.head, self.backend.name), retry_after_seconds=retry_after_seconds
+        )
+
+    # The response
+
+    def _take_response_head(self, data: bytes) -> bytes:
+        """Read heads up to the final one; informational ones pass at once. Returns what follows."""
+        while True:
+            end = data.find(END)
+            if end < 0:
+                if len(data) > _MAX_RESPONSE_HEAD:
+                    raise BadHead("the response head does not end")
+                self._response_bytes = data
+                return b""
+            raw, data = data[: end + len(END)], data[end + len(END) :]
+            head = parse_response_head(raw)
+            if not head.informational:
+                self._response_bytes = b""
+                self._begin_response(head)
+                return data
+            if self.head.version == "1.1":
+                self._client.write(raw)
+
+    def _begin_response(self, head: ResponseHead) -> None:
+        self.response = head
+        self._sent = None
+        old_client = self.head.version == "1.0"
+        decode = old_client and head.chunked
+        self._response_body = self._body_of(head, decode)
+        endless = isinstance(self._response_body, EndlessBody)
+        self._plane_reusable = not head.close and not endless
+        # A body that was not read to its end leaves the connection useless (RFC 9110 section 10.1.1 on Expect).
+        unread = not self.body.done
+        self._client_closes = unread or endless or decode or not self.head.keep_alive or self._client.stopping
+        raw = head.raw
+        if self._client_closes:
+            raw = with_connection(raw, b"close", drop_chunked=decode)
+        elif old_client or head.close:
+            raw = with_connection(raw, b"keep-alive")
+        self._client.write(raw)
+
+    def _body_of(self, head: ResponseHead, decode: bool) -> Body:
+        if not head.has_body(self.head.method):
+            return LengthBody(0)
+        if head.chunked:
+            return ChunkedBody(decode=decode)
+        return EndlessBody() if head.content_length is None else LengthBody(head.content_length)
+
+    def _take_response_body(self, data: bytes) -> None:
+        body = self._response_body
+        if data and not body.done:
+            used = body.take(data)
+            if isinstance(body, ChunkedBody) and self._client_closes and self.head.version == "1.0":
+                self._client.write(b"".join(body.decoded))
+                body.decoded.clear()
+            else:
+                self._client.write(data if used == len(data) else data[:used])
+            data = data[used:]
+        if data:
+            self._plane_reusable = False  # More than it announced: that connection is not to be trusted.
+        if body.done:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._upstream is not None:
+            upstream, self._upstream = self._upstream, None
+            upstream.release(reusable=self._plane_reusable and self.body.done)
+        self._client.exchange_done(close=self._client_closes)

@@ -1,0 +1,210 @@
+"""The CONNECT proxy on the same port: it serves STS under its own names and lets everything else through.
+
+Both SDKs hard-code ``https://sts.<region>.amazonaws.com``; ``sagebrush exec`` and ``sagebrush env`` therefore set
+HTTPS_PROXY to the front door. A CONNECT to an STS name is answered here: TLS ends in this process, with a certificate
+of the platform's own name-constrained authority, and what is inside goes to the control plane. Any other target is
+tunnelled, or refused at once when it cannot be reached. Only callers on this machine may use it.
+
+A proxy the user had before travels in the proxy URL's credentials (``http://chain:<urlsafe base64 of its
+URL>@127.0.0.1:4600``), so that each shell is chained to its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import re
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+from sagebrush.planes.front.answers import CONNECTION_ESTABLISHED, error_response
+from sagebrush.planes.front.connection import ClientConnection
+from sagebrush.planes.front.heads import END, RequestHead
+from sagebrush.planes.front.routing import CONTROL
+from sagebrush.planes.front.tunnel import TunnelEnd, join
+
+if TYPE_CHECKING:
+    from sagebrush.planes.front.door import FrontDoor
+
+log = logging.getLogger(__name__)
+
+#: The user name that marks proxy credentials as the address of the next proxy.
+CHAIN_USER: Final = "chain"
+
+_STS: Final = re.compile(r"sts(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com")
+_TARGET: Final = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})")
+
+_HANDSHAKE_SECONDS: Final = 20.0
+_RESOLVE_SECONDS: Final = 2.0
+_CONNECT_SECONDS: Final = 5.0
+#: A name that did not resolve is refused at once for this long: offline, every refusal would cost a resolver timeout.
+_REFUSAL_MEMORY_SECONDS: Final = 20.0
+
+
+class _Refused(Exception):
+    """This CONNECT is not served; the text says why."""
+
+
+class ConnectProxy:
+    """Serves CONNECT for a :class:`FrontDoor`. ``tls_context`` makes the server side TLS context of the STS names."""
+
+    def __init__(self, door: FrontDoor, tls_context: Callable[[], ssl.SSLContext] | None):
+        self._door = door
+        self._tls_context = tls_context
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unreachable: dict[str, float] = {}
+
+    def begin(self, client: ClientConnection, head: RequestHead) -> None:
+        """Take over a connection that sent ``CONNECT host:port``."""
+        rest = client.hand_over()
+        client.transport.pause_reading()
+        task = self._door.loop.create_task(self._serve(client, head, rest))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _serve(self, client: ClientConnection, head: RequestHead, rest: bytes) -> None:
+        transport = client.transport
+        try:
+            if not client.from_loopback:
+                raise _Refused("this proxy serves only its own machine")
+            host, port = _target(head.target)
+            if _STS.fullmatch(host) and port == 443 and self._tls_context is not None:
+                if rest:
+                    raise _Refused("TLS may begin only after the answer to CONNECT")
+                await self._terminate(client)
+            else:
+                await self._tunnel(client, host, port, _chained_proxy(head), rest)
+        except _Refused as refusal:
+            body = error_response(403, "Forbidden", f"CONNECT refused: {refusal}.", shape="s3", close=True)
+            if not transport.is_closing():
+                transport.write(body)
+                transport.close()
+        except (OSError, ssl.SSLError, TimeoutError, EOFError) as error:
+            log.info("CONNECT %s: %s", head.target.decode("latin-1"), error)
+            transport.abort()
+
+    async def _terminate(self, client: ClientConnection) -> None:
+        """Answer as STS: TLS with our own certificate, then HTTP to the control plane."""
+        assert self._tls_context is not None
+        loop = self._door.loop
+        try:
+            context = await loop.run_in_executor(None, self._tls_context)
+        except (OSError, ssl.SSLError) as error:
+            log.error("no certificate for the STS names: %s", error)
+            raise _Refused("the platform has no certificate for the STS names yet") from None
+        client.transport.write(CONNECTION_ESTABLISHED)
+        inner = ClientConnection(self._door, plane=CONTROL, source_ip=client.source_ip)
+        secured = await loop.start_tls(
+            client.transport, inner, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_SECONDS
+        )
+        if secured is None:
+            raise EOFError("the client left during the handshake")
+        inner.connection_made(secured)
+
+    async def _tunnel(self, client: ClientConnection, host: str, port: int, proxy: str | None, rest: bytes) -> None:
+        far = await (self._through(proxy, host, port) if proxy else self._reach(host, port, tls=False))
+        near = client.transport
+        if near.is_closing():
+            far.transport.abort()
+            return
+        near.write(CONNECTION_ESTABLISHED)
+        if rest:
+            far.transport.write(rest)
+        join(near, far)
+
+    async def _through(self, proxy: str, host: str, port: int) -> TunnelEnd:
+        """A connection to ``host`` through the user's own proxy."""
+        address = urlsplit(proxy)
+        if address.scheme not in ("http", "https") or not address.hostname:
+            raise _Refused("the proxy to chain to is not an http(s) URL")
+        far = await self._reach(address.hostname, address.port or 80, tls=address.scheme == "https")
+        lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
+        if address.username:
+            credentials = f"{unquote(address.username)}:{unquote(address.password or '')}"
+            lines.append("Proxy-Authorization: Basic " + base64.b64encode(credentials.encode()).decode())
+        far.transport.write("\r\n".join(lines).encode() + END)
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS + _RESOLVE_SECONDS):
+                answer = await far.read_head()
+        except (TimeoutError, EOFError):
+            far.transport.abort()
+            raise _Refused("the proxy to chain to did not answer") from None
+        status = answer.split(b" ", 2)[1:2]
+        if status != [b"200"]:
+            far.transport.abort()
+            raise _Refused(f"the proxy to chain to said {answer.partition(bytes((13,)))[0].decode('latin-1')}")
+        return far
+
+    async def _reach(self, host: str, port: int, *, tls: bool) -> TunnelEnd:
+        """A connection to ``host``. Raises :class:`_Refused`, at once if the name failed a moment ago."""
+        loop = self._door.loop
+        if self._unreachable.get(host, 0.0) > loop.time():
+            raise _Refused(f"{host} cannot be reached from here")
+        try:
+            async with asyncio.timeout(_RESOLVE_SECONDS):
+                addresses = await loop.getaddrinfo(host, port, type=1)
+        except (OSError, TimeoutError, UnicodeError):
+            self._remember(host)
+            raise _Refused(f"{host} does not resolve here; are you offline?") from None
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await self._open(host, addresses, tls)
+        except (OSError, TimeoutError, ssl.SSLError) as error:
+            raise _Refused(f"{host}:{port} cannot be reached: {error or 'no answer'}") from None
+
+    async def _open(
+        self, host: str, addresses: list[tuple[int, int, int, str, tuple[object, ...]]], tls: bool
+    ) -> TunnelEnd:
+        error: OSError = OSError("no address")
+        for *_, address in addresses:
+            try:
+                _, far = await self._door.loop.create_connection(
+                    TunnelEnd,
+                    str(address[0]),
+                    int(str(address[1])),
+                    ssl=True if tls else None,
+                    server_hostname=host if tls else None,
+                )
+                return far
+            except OSError as failure:
+                error = failure
+        raise error
+
+    def _remember(self, host: str) -> None:
+        now = self._door.loop.time()
+        self._unreachable = {h: until for h, until in self._unreachable.items() if until > now}
+        if len(self._unreachable) < 1000:
+            self._unreachable[host] = now + _REFUSAL_MEMORY_SECONDS
+
+
+def _target(target: bytes) -> tuple[str, int]:
+    """``host:port`` of a CONNECT. Raises :class:`_Refused`."""
+    match = _TARGET.fullmatch(target.decode("latin-1"))
+    if match is None or not 0 < int(match[3]) < 65536:
+        raise _Refused("the target must be host:port")
+    return (match[1] or match[2]).lower(), int(match[3])
+
+
+def _chained_proxy(head: RequestHead) -> str | None:
+    """The URL of the user's own proxy, if the caller's proxy credentials carry one."""
+    scheme, _, encoded = head.names.get(b"proxy-authorization", b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        user, _, packed = base64.b64decode(encoded.strip()).decode().partition(":")
+        return base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode() if user == CHAIN_USER else None
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def chain_credentials(proxy_url: str) -> str:
+    """``user:password`` for the front door's proxy URL that chains to ``proxy_url``."""
+    return f"{CHAIN_USER}:{base64.urlsafe_b64encode(proxy_url.encode()).decode().rstrip('=')}"

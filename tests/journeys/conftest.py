@@ -1,0 +1,34 @@
+"""One platform for all journeys of a test process; journeys use names of their own and never reset it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.journeys.running import RunningPlatform, discard, start_platform
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[RunningPlatform]:
+    running = start_platform(SAGEBRUSH_CAPACITY_CPUS="32", SAGEBRUSH_CAPACITY_MEMORY_GIB="64")
+    running.client("s3").create_bucket(Bucket="sagemaker-journeys")
+    yield running
+    discard(running)
+
+
+@pytest.fixture(scope="session")
+def sagemaker(platform: RunningPlatform) -> Any:
+    return platform.client("sagemaker")
+
+
+@pytest.fixture(scope="session")
+def s3(platform: RunningPlatform) -> Any:
+    return platform.client("s3")
+
+
+@pytest.fixture
+def job_name() -> str:
+    return f"journey-{uuid.uuid4().hex[:12]}"

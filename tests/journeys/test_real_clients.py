@@ -1,0 +1,74 @@
+"""The unmodified SDK (v2) and the AWS CLI, as their own processes under ``sagebrush exec``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.running import ROOT, RunningPlatform, finished, training_job_request
+
+pytestmark = pytest.mark.journey
+
+
+def test_quickstart_trains_with_the_unmodified_sdk_and_equals_xgboost_called_directly(platform: RunningPlatform) -> None:
+    result = platform.run_client("python", str(ROOT / "examples" / "quickstart" / "train.py"), timeout=400)
+    summary = result.stdout
+    assert "AUC" in summary
+    assert "s3://sagemaker-us-east-1-123456789012/" in summary
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_session_helpers_of_the_sdk_work_unmodified(platform: RunningPlatform) -> None:
+    program = (
+        "import sagemaker, json; s = sagemaker.Session();"
+        "print(json.dumps([s.default_bucket(), s.account_id(), sagemaker.get_execution_role(), s.boto_region_name]))"
+    )
+    result = platform.run_client("python", "-c", program)
+    answers = json.loads(result.stdout.splitlines()[-1])
+    assert answers == [
+        "sagemaker-us-east-1-123456789012",
+        "123456789012",
+        "arn:aws:iam::123456789012:role/SageMakerRole",
+        "us-east-1",
+    ]
+
+
+def aws(platform: RunningPlatform, *command: str) -> Any:
+    return json.loads(platform.run_client("aws", *command, "--output", "json").stdout)
+
+
+def test_cli_identity_and_role(platform: RunningPlatform) -> None:
+    assert ":assumed-role/SageMakerRole/" in aws(platform, "sts", "get-caller-identity")["Arn"]
+    role = aws(platform, "iam", "get-role", "--role-name", "SageMakerRole")["Role"]
+    assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+
+
+def test_cli_copies_syncs_and_removes_objects(platform: RunningPlatform, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "a b+ü.txt").write_text("one")
+    (source / "deep" / "big.bin").write_bytes(bytes(range(256)) * 64 * 1024)
+    platform.run_client("aws", "s3", "mb", "s3://cli-bucket")
+    platform.run_client("aws", "s3", "sync", str(source), "s3://cli-bucket/copy")
+    assert platform.run_client("aws", "s3", "sync", str(source), "s3://cli-bucket/copy").stdout.strip() == ""
+    platform.run_client("aws", "s3", "sync", "s3://cli-bucket/copy", str(tmp_path / "back"))
+    assert (tmp_path / "back" / "a b+ü.txt").read_text() == "one"
+    assert (tmp_path / "back" / "deep" / "big.bin").read_bytes() == (source / "deep" / "big.bin").read_bytes()
+    platform.run_client("aws", "s3", "rm", "--recursive", "s3://cli-bucket/copy")
+    platform.run_client("aws", "s3", "rb", "s3://cli-bucket")
+
+
+def test_cli_describes_lists_and_tails_a_job(platform: RunningPlatform, sagemaker: Any, job_name: str) -> None:
+    sagemaker.create_training_job(**training_job_request(job_name, "print('seen by tail')"))
+    finished(sagemaker, job_name)
+    described = aws(platform, "sagemaker", "describe-training-job", "--training-job-name", job_name)
+    assert described["TrainingJobStatus"] == "Completed"
+    listed = aws(platform, "sagemaker", "list-training-jobs", "--name-contains", job_name)
+    assert [s["TrainingJobName"] for s in listed["TrainingJobSummaries"]] == [job_name]
+    tail = platform.run_client(
+        "aws", "logs", "tail", "/aws/sagemaker/TrainingJobs", "--log-stream-name-prefix", job_name, "--since", "1h"
+    )
+    assert "seen by tail" in tail.stdout
