@@ -1,9 +1,9 @@
 """The three kinds of error (DESIGN 3.9).
 
-    Exception
-    ├── CallerError   the caller can act on it: an AWS code and AWS's wording, sent as the response
-    └── Fault         ours: the caller gets a request id, the log gets the traceback
-    JobFailure        not an exception: the recorded outcome of user code that failed
+Exception
+├── CallerError   the caller can act on it: an AWS code and AWS's wording, sent as the response
+└── Fault         ours: the caller gets a request id, the log gets the traceback
+JobFailure        not an exception: the recorded outcome of user code that failed
 """
 
 from __future__ import annotations

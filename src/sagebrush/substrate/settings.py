@@ -42,7 +42,9 @@ class Settings:
     instances: str = _setting(
         "clamp", "an ml.* type bigger than this host: 'clamp' with a notice, or 'strict' refuses", ("clamp", "strict")
     )
-    image_versions: str = _setting("nearest", "framework versions asked for: 'nearest' or 'exact'", ("nearest", "exact"))
+    image_versions: str = _setting(
+        "nearest", "framework versions asked for: 'nearest' or 'exact'", ("nearest", "exact")
+    )
     environments_dir: str = _setting("", "where built environments lie; empty means in the data directory")
     prebuild_environments: bool = _setting(True, "build the locked environments in the background after `up`")
     request_threads: int = _setting(32, "threads that run API operations")
@@ -113,7 +115,9 @@ def _convert(spec: dataclasses.Field[Any], raw: Any, origin: str) -> Any:
     kind = type(spec.default)
     try:
         if kind is bool:
-            value: Any = raw if isinstance(raw, bool) else {"true": True, "1": True, "false": False, "0": False}[raw.lower()]
+            value: Any = (
+                raw if isinstance(raw, bool) else {"true": True, "1": True, "false": False, "0": False}[raw.lower()]
+            )
         elif isinstance(spec.default, Path):
             value = Path(raw)
         else:
@@ -122,5 +126,7 @@ def _convert(spec: dataclasses.Field[Any], raw: Any, origin: str) -> Any:
         raise CallerError("InvalidSetting", f"{spec.name} = {raw!r} from {origin}: not a {kind.__name__}") from None
     choices = spec.metadata["choices"]
     if choices and value not in choices:
-        raise CallerError("InvalidSetting", f"{spec.name} = {value!r} from {origin}: choose one of {', '.join(choices)}")
+        raise CallerError(
+            "InvalidSetting", f"{spec.name} = {value!r} from {origin}: choose one of {', '.join(choices)}"
+        )
     return value

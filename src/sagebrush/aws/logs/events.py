@@ -99,6 +99,8 @@ def filter_log_events(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     bound_to: dict[str, Any] = {"operation": call.operation, "account": call.account, "group": group}
     bound_to |= {name: request.get(name) for name in asked}
     position = read_token(bound_to, request.get("nextToken"))
+    matches = patterns.compile_pattern(request.get("filterPattern", ""))
+    end_ms = request.get("endTime")
     store = names.store(call)
     page = call.platform.store.read(
         lambda conn: store.filter(
@@ -107,10 +109,11 @@ def filter_log_events(call: Call, request: dict[str, Any]) -> dict[str, Any]:
             streams=streams,
             prefix=prefix,
             start_ms=request.get("startTime"),
-            end_ms=request.get("endTime"),
+            # Here, unlike in GetLogEvents, the end belongs to the range.
+            end_ms=None if end_ms is None else end_ms + 1,
             position=(position[0], position[1], position[2]) if position else None,
             limit=request.get("limit", PAGE_EVENTS),
-            matches=patterns.compile_pattern(request.get("filterPattern", "")),
+            matches=matches,
             from_head=request.get("startFromHead", True),
         )
     )

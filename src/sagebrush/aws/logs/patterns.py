@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sagebrush.aws.logs.names import invalid
 
 _TERM = re.compile(r'\s*(?P<mark>[-?]?)(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s"]+))(?=\s|$)')
-_PLAIN = re.compile(r"[\w*]+")
+_PLAIN = re.compile(r"\w+")
 _REFUSED = {
     "{": "JSON patterns ({ $.field = value })",
     "[": "space-delimited patterns ([a, b, c])",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from sagebrush.planes.front.answers import Shape, error_response
 from sagebrush.planes.front.backend import WRITE_HIGH_WATER
@@ -38,6 +38,7 @@ class ClientConnection(asyncio.Protocol):
         self._held: set[str] = set()
         self._touched = 0.0
         self._head_since = 0.0
+        self._ended_at = 0.0
         self._stalled_since: float | None = None
 
     def now(self) -> float:
@@ -58,8 +59,8 @@ class ClientConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self.transport = transport = cast(asyncio.Transport, transport)
         self._touched = self.now()
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         if not self.source_ip:
@@ -174,10 +175,9 @@ class ClientConnection(asyncio.Protocol):
                 self.answer(408, "RequestTimeout", "The request's headers did not arrive in time.", shape=self._guess())
             elif not self._buffer and now - self._touched > limits.idle_seconds:
                 self.transport.close()
-        elif self.phase == "draining" and now - self._head_since > limits.linger_seconds:
-            self.abort()
-        elif self.phase == "closed" and now - self._touched > limits.stall_seconds:
-            self.abort()
+        elif self.phase in ("draining", "closed"):
+            if now - self._ended_at > limits.linger_seconds:
+                self.abort()
         elif self.phase == "exchange" and self._exchange is not None:
             self._check_exchange(self._exchange, now)
 
@@ -237,16 +237,15 @@ class ClientConnection(asyncio.Protocol):
                 self.hold_reading("pipeline", True)
 
     def _end(self, *, drain: bool) -> None:
-        """Close; after an early answer first read what the client is still sending, or it would never see the answer."""
+        """Close; after an early answer first read what the client still sends, or it would never see the answer."""
         self._buffer = b""
+        self._ended_at = self.now()
         if drain and not self.transport.is_closing():
             self.phase = "draining"
-            self._head_since = self.now()
             if self.transport.can_write_eof():
                 self.transport.write_eof()
         else:
             self.phase = "closed"
-            self._touched = self.now()
             self.transport.close()
 
     def _check_exchange(self, exchange: Exchange, now: float) -> None:

@@ -20,7 +20,7 @@ class FrontDoor:
     """Accepts connections on listening sockets and serves them from the two planes.
 
     ``sockets`` are listening TCP sockets (the supervisor's, so that a restarted front door refuses nobody),
-    ``control`` and ``objects`` the planes' Unix socket paths. ``tls_context`` serves the STS names of the CONNECT proxy.
+    ``control`` and ``objects`` the planes' Unix socket paths. ``tls_context`` serves the CONNECT proxy's STS names.
     """
 
     def __init__(

@@ -24,6 +24,6 @@ class Limits:
     hold_seconds: float = 10.0
     """A request waits this long for a plane that is restarting."""
     linger_seconds: float = 30.0
-    """After an early answer: how long the rest of a body is read and thrown away, so that the client sees the answer."""
+    """After an early answer: how long the rest of a body is read and thrown away; also the time for a closing flush."""
     replay_bytes: int = 64 * 1024
     """A request up to this size is kept until the plane answers, to be sent again when it provably was not read."""

@@ -5,23 +5,23 @@ HTTPS_PROXY to the front door. A CONNECT to an STS name is answered here: TLS en
 of the platform's own name-constrained authority, and what is inside goes to the control plane. Any other target is
 tunnelled, or refused at once when it cannot be reached. Only callers on this machine may use it.
 
-A proxy the user had before travels in the proxy URL's credentials (``http://chain:<urlsafe base64 of its
-URL>@127.0.0.1:4600``), so that each shell is chained to its own.
+A proxy the user had before travels in the proxy URL's credentials (:mod:`chaining`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from sagebrush.planes.front.answers import CONNECTION_ESTABLISHED, error_response
+from sagebrush.planes.front.chaining import chained_proxy
 from sagebrush.planes.front.connection import ClientConnection
 from sagebrush.planes.front.heads import END, RequestHead
 from sagebrush.planes.front.routing import CONTROL
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from sagebrush.planes.front.door import FrontDoor
 
 log = logging.getLogger(__name__)
-
-#: The user name that marks proxy credentials as the address of the next proxy.
-CHAIN_USER: Final = "chain"
 
 _STS: Final = re.compile(r"sts(\.[a-z]{2}(-[a-z]+)+-\d)?\.amazonaws\.com")
 _TARGET: Final = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})")
@@ -81,7 +78,7 @@ class ConnectProxy:
                     raise _Refused("TLS may begin only after the answer to CONNECT")
                 await self._terminate(client)
             else:
-                await self._tunnel(client, host, port, _chained_proxy(head), rest)
+                await self._tunnel(client, host, port, chained_proxy(head.names.get(b"proxy-authorization", b"")), rest)
         except _Refused as refusal:
             body = error_response(403, "Forbidden", f"CONNECT refused: {refusal}.", shape="s3", close=True)
             if not transport.is_closing():
@@ -150,33 +147,27 @@ class ConnectProxy:
             raise _Refused(f"{host} cannot be reached from here")
         try:
             async with asyncio.timeout(_RESOLVE_SECONDS):
-                addresses = await loop.getaddrinfo(host, port, type=1)
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, TimeoutError, UnicodeError):
             self._remember(host)
             raise _Refused(f"{host} does not resolve here; are you offline?") from None
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
-                return await self._open(host, addresses, tls)
-        except (OSError, TimeoutError, ssl.SSLError) as error:
-            raise _Refused(f"{host}:{port} cannot be reached: {error or 'no answer'}") from None
+                return await self._open(host, port, [str(address[0]) for *_, address in found], tls)
+        except (OSError, TimeoutError) as error:
+            raise _Refused(f"{host}:{port} cannot be reached ({error or 'no answer'})") from None
 
-    async def _open(
-        self, host: str, addresses: list[tuple[int, int, int, str, tuple[object, ...]]], tls: bool
-    ) -> TunnelEnd:
-        error: OSError = OSError("no address")
-        for *_, address in addresses:
+    async def _open(self, host: str, port: int, addresses: list[str], tls: bool) -> TunnelEnd:
+        failure = OSError("no address")
+        for address in addresses:
             try:
                 _, far = await self._door.loop.create_connection(
-                    TunnelEnd,
-                    str(address[0]),
-                    int(str(address[1])),
-                    ssl=True if tls else None,
-                    server_hostname=host if tls else None,
+                    TunnelEnd, address, port, ssl=True if tls else None, server_hostname=host if tls else None
                 )
                 return far
-            except OSError as failure:
-                error = failure
-        raise error
+            except OSError as error:
+                failure = error
+        raise failure
 
     def _remember(self, host: str) -> None:
         now = self._door.loop.time()
@@ -191,20 +182,3 @@ def _target(target: bytes) -> tuple[str, int]:
     if match is None or not 0 < int(match[3]) < 65536:
         raise _Refused("the target must be host:port")
     return (match[1] or match[2]).lower(), int(match[3])
-
-
-def _chained_proxy(head: RequestHead) -> str | None:
-    """The URL of the user's own proxy, if the caller's proxy credentials carry one."""
-    scheme, _, encoded = head.names.get(b"proxy-authorization", b"").partition(b" ")
-    if scheme.lower() != b"basic":
-        return None
-    try:
-        user, _, packed = base64.b64decode(encoded.strip()).decode().partition(":")
-        return base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4)).decode() if user == CHAIN_USER else None
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-
-
-def chain_credentials(proxy_url: str) -> str:
-    """``user:password`` for the front door's proxy URL that chains to ``proxy_url``."""
-    return f"{CHAIN_USER}:{base64.urlsafe_b64encode(proxy_url.encode()).decode().rstrip('=')}"

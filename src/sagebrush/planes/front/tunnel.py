@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from sagebrush.planes.front.heads import END
 
@@ -19,8 +20,8 @@ class TunnelEnd(asyncio.Protocol):
         self._head: asyncio.Future[bytes] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # uvloop's transports are no subclasses of asyncio's.
+        self.transport = transport = cast(asyncio.Transport, transport)
 
     async def read_head(self) -> bytes:
         """The first head that arrives; bytes after it wait for the peer. Raises EOFError."""

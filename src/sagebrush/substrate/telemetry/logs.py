@@ -7,7 +7,6 @@ from itertools import islice
 
 from sqlalchemy import Connection, insert, select, update
 
-from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.telemetry import reading
 from sagebrush.substrate.telemetry.chunks import GROW_BYTES, MAX_EVENTS, StoredEvent, pack, split, unpack
@@ -140,8 +139,8 @@ class LogStore(Groups):
     ) -> FilteredPage:
         """One page of the events of a group (or of some of its streams) whose message matches, in their order.
 
-        ``from_head`` False begins with the newest. Times mean what they mean in ``read``; here ``end_ms`` is exclusive
-        too. Raises ResourceNotFoundException for the group or a named stream.
+        ``from_head`` False begins with the newest. Times mean what they mean in ``read``. Raises
+        ResourceNotFoundException for the group or a named stream.
         """
         in_group = self.group(conn, group)
         ids = self._chosen(conn, in_group, streams, prefix)

@@ -1,0 +1,122 @@
+"""Try out what this machine can do for the platform, by doing it, and say how to mend what it cannot.
+
+Exit code 0: nothing stands in the way; 1: something does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sagebrush.cli.finding import load_settings
+from sagebrush.server import listening, platform_file, probing
+from sagebrush.server.data_directory import DataDirectory
+from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.settings import Settings
+
+_LOW_SPACE = 5 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing tried: ``ok``, ``note`` (works, with less) or ``problem`` (in the way)."""
+
+    grade: Literal["ok", "note", "problem"]
+    subject: str
+    text: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Nothing beyond --data-dir."""
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = load_settings(arguments, environ).settings
+    problems = 0
+    for finding in _examine(settings):
+        mark = {"ok": "ok", "note": "note", "problem": "PROBLEM"}[finding.grade]
+        print(f"{mark:<8} {finding.subject:<16} {finding.text}", flush=True)
+        problems += finding.grade == "problem"
+    return 1 if problems else 0
+
+
+def _examine(settings: Settings) -> Iterator[Finding]:
+    probes: list[Callable[[Settings], Iterator[Finding]]] = [_python, _data_directory, _space, _platform, _jobs]
+    for probe in probes:
+        yield from probe(settings)
+
+
+def _python(settings: Settings) -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("ok", "python", f"{version} ({sys.executable}), SQLite {sqlite3.sqlite_version}")
+
+
+def _data_directory(settings: Settings) -> Iterator[Finding]:
+    root = settings.data_dir
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    try:
+        DataDirectory(root).check_version()
+        with tempfile.NamedTemporaryFile(dir=existing, prefix=".doctor-") as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+    except (CallerError, OSError) as error:
+        yield Finding(
+            "problem", "data directory", error.message if isinstance(error, CallerError) else f"{root}: {error}"
+        )
+        return
+    yield Finding("ok", "data directory", f"{root} {'is' if root.exists() else 'can be created and is'} writable")
+
+
+def _space(settings: Settings) -> Iterator[Finding]:
+    existing = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    grade: Literal["ok", "note"] = "ok" if free > _LOW_SPACE else "note"
+    remedy = "" if grade == "ok" else "; environments and artefacts need a few: free some, or move --data-dir"
+    yield Finding(grade, "disk space", f"{free / 1024**3:.1f} GiB free{remedy}")
+
+
+def _platform(settings: Settings) -> Iterator[Finding]:
+    running = platform_file.running(DataDirectory(settings.data_dir).platform_file)
+    if running is None:
+        yield _port(settings)
+        return
+    host = "127.0.0.1" if running.host in ("0.0.0.0", "::") else running.host
+    if not probing.health((host, running.port)):
+        logs = DataDirectory(settings.data_dir).logs
+        yield Finding("problem", "platform", f"runs (pid {running.supervisor.pid}) but does not answer; see {logs}")
+        return
+    yield Finding("ok", "platform", f"answers at {running.endpoint_url}")
+    yield _sts(settings, running)
+
+
+def _port(settings: Settings) -> Finding:
+    try:
+        listening.bind(settings.host, settings.port).close()
+    except CallerError as error:
+        return Finding("problem", "port", error.message)
+    return Finding("ok", "port", f"{settings.port} on {settings.host} is free")
+
+
+def _sts(settings: Settings, running: platform_file.PlatformFile) -> Finding:
+    """The way both SDKs take: STS under its public name, through the CONNECT proxy."""
+    from sagebrush.cli.sts_probe import identity_through_proxy
+
+    try:
+        return Finding("ok", "STS by proxy", f"answers as {identity_through_proxy(settings, running)}")
+    except Exception as error:  # Whatever goes wrong here is the finding.
+        return Finding("problem", "STS by proxy", f"{type(error).__name__}: {error}")
+
+
+def _jobs(settings: Settings) -> Iterator[Finding]:
+    from sagebrush.substrate.compute import probe
+
+    for line in probe(settings):
+        yield Finding(line.grade, line.subject, line.text)

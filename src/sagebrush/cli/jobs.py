@@ -1,0 +1,38 @@
+"""Jobs, as the command asks about them: through the same API as everybody."""
+
+from __future__ import annotations
+
+from sagebrush.cli.session import client
+from sagebrush.server.platform_file import PlatformFile
+from sagebrush.substrate.clock import Clock, SystemClock
+from sagebrush.substrate.settings import Settings
+
+_POLL_US = 200_000
+
+
+def running_jobs(settings: Settings, platform: PlatformFile) -> list[str]:
+    """Names of the training jobs in progress."""
+    sagemaker = client(settings, platform, "sagemaker")
+    pages = sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress")
+    return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+
+
+def stop_all(settings: Settings, platform: PlatformFile, clock: Clock | None = None) -> list[str]:
+    """Stop every training job in progress and wait for their ends; their names."""
+    clock = clock or SystemClock()
+    sagemaker = client(settings, platform, "sagemaker")
+    names = running_jobs(settings, platform)
+    for name in names:
+        try:
+            sagemaker.stop_training_job(TrainingJobName=name)
+        except sagemaker.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationException":
+                raise  # A ValidationException says that it has ended meanwhile.
+    left = set(names)
+    while left:
+        clock.sleep_until(clock.monotonic_us() + _POLL_US)
+        for name in tuple(left):
+            status = sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
+            if status not in ("InProgress", "Stopping"):
+                left.discard(name)
+    return names

@@ -1,0 +1,73 @@
+"""What the command does as the operator: credentials minted from the data directory's key, and clients with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from sagebrush.cli.environment import Target
+from sagebrush.server.data_directory import DataDirectory
+from sagebrush.server.platform_file import PlatformFile
+from sagebrush.substrate.settings import Settings
+
+#: As long as a session may last.
+LONGEST_SECONDS: Final = 36 * 3600
+
+#: Telemetry of the SDKs goes to AWS and prints pages of errors where there is no internet.
+_SDK_CONFIG: Final = """\
+SchemaVersion: '1.0'
+SageMaker:
+  PythonSDK:
+    Modules:
+      TelemetryOptOut: true
+"""
+
+
+def target(settings: Settings, platform: PlatformFile, environ: Mapping[str, str], *, seconds: int) -> Target:
+    """Where clients are to go: the running platform, with operator credentials for ``seconds``."""
+    from sagebrush.server.operator import operator_credentials
+    from sagebrush.substrate.identity import certificates
+
+    directory = DataDirectory(settings.data_dir)
+    return Target(
+        endpoint_url=platform.endpoint_url,
+        region=settings.region,
+        credentials=operator_credentials(settings, seconds=seconds),
+        ca_bundle=certificates.bundle(directory.keys, environ.get("AWS_CA_BUNDLE", "")),
+        sdk_config=_sdk_config(directory),
+    )
+
+
+def _sdk_config(directory: DataDirectory) -> Path:
+    """The SDK's administrator configuration file in the data directory, written when missing or different."""
+    file = directory.root / "sagemaker-config.yaml"
+    try:
+        if file.read_text() == _SDK_CONFIG:
+            return file
+    except FileNotFoundError:
+        pass
+    beside = file.with_name(f"{file.name}.{os.getpid()}")
+    beside.write_text(_SDK_CONFIG)
+    beside.replace(file)
+    return file
+
+
+def client(settings: Settings, platform: PlatformFile, service: str) -> Any:
+    """A botocore client of the running platform for the command's own questions; one try, short patience."""
+    import botocore.config
+    import botocore.session
+
+    from sagebrush.server.operator import operator_credentials
+
+    credentials = operator_credentials(settings, seconds=900)
+    return botocore.session.Session().create_client(
+        service,
+        region_name=settings.region,
+        endpoint_url=platform.endpoint_url,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+        config=botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=2, read_timeout=20, proxies={}),
+    )

@@ -1,0 +1,95 @@
+"""Start the platform: in the foreground until Ctrl-C, or with --detach in the background, returning once ready."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from sagebrush.cli.finding import load_settings
+from sagebrush.server.data_directory import DataDirectory
+from sagebrush.server.flags import add_settings, given
+from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_settings(parser, only=("host", "port", "auth", "region", "isolation", "log_level"))
+    parser.add_argument("--detach", "-d", action="store_true", help="go to the background when ready")
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = load_settings(arguments, environ).settings
+    # The working directory of the platform is its data directory: what was relative here must stay where it is.
+    flags = given(arguments) | {"data_dir": settings.data_dir}
+    _check_exposure(settings)
+    DataDirectory(settings.data_dir).prepare()
+    return _detached(settings, flags, environ) if arguments.detach else _foreground(settings, flags, environ)
+
+
+def _check_exposure(settings: Settings) -> None:
+    if settings.auth == "open" and settings.host not in ("127.0.0.1", "localhost", "::1"):
+        raise CallerError(
+            "InvalidSetting",
+            f"auth = open takes any credentials as the administrator's: for loopback only, not for {settings.host}.",
+        )
+
+
+def _foreground(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+    from sagebrush.server.supervisor import StartFailed, serve
+
+    try:
+        serve(
+            settings, flags, environ, lambda url: _announce(url, settings, "Stop it with Ctrl-C; running jobs go on.")
+        )
+    except StartFailed as failure:
+        print(f"sagebrush: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _detached(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+    from sagebrush.server.supervisor import flag_arguments
+
+    reading, writing = os.pipe()
+    log = DataDirectory(settings.data_dir).logs / "supervisor.log"
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "sagebrush.server.supervisor",
+                "--report-fd",
+                str(writing),
+                *flag_arguments(flags),
+            ],
+            cwd=settings.data_dir,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
+    os.close(writing)
+    with os.fdopen(reading) as report:
+        word, _, text = report.readline().strip().partition(" ")
+    if word == "ready":
+        _announce(text, settings, "Stop it with: sagebrush down")
+        return 0
+    print(f"sagebrush: {text or f'The supervisor ended without a word. Its log: {log}'}", file=sys.stderr)
+    return 1
+
+
+def _announce(url: str, settings: Settings, how_to_stop: str) -> None:
+    print(f"Sagebrush is ready at {url}")
+    print(f"  data       {settings.data_dir}")
+    print("  use it     sagebrush exec -- python your_script.py")
+    print('  or         eval "$(sagebrush env)"')
+    if settings.auth == "open":
+        print("  auth       open: any credentials are taken as the administrator's")
+    print(f"  {how_to_stop}", flush=True)

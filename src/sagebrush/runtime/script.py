@@ -1,0 +1,114 @@
+"""Script mode: the user's own program, run as the training toolkit would run it.
+
+A ``.py`` entry point runs in this very process as ``__main__``: no second interpreter has to start, SIGTERM reaches the
+user's own handler, and an exception's traceback is at hand. Any other entry point is a command, run by the shell in
+a child that gets SIGTERM passed on.
+"""
+
+# pathlib would cost several milliseconds before the first line of user code.
+# ruff: noqa: PTH103, PTH112, PTH113, PTH118
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+
+from sagebrush.runtime.outcome import UserError
+from sagebrush.runtime.training_environment import TrainingEnvironment
+
+
+def run(environment: TrainingEnvironment) -> int:
+    """Run the entry point to its end and return its exit code. Exceptions of user code pass through."""
+    entry_point = environment.entry_point
+    if entry_point is None:
+        raise UserError("No entry point was given: set the hyperparameter sagemaker_program to the program to run.")
+    code = _code_directory(environment, entry_point)
+    path = _within(code, entry_point)
+    os.environ.update(environment.variables())
+    os.chdir(code)
+    _install_requirements(code)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
+    if entry_point.endswith(".py"):
+        return _run_python(path, code, environment.arguments())
+    return _run_command(path, environment.arguments())
+
+
+def _code_directory(environment: TrainingEnvironment, entry_point: str) -> str:
+    """The directory that holds the user's code, unpacked where it came as a tar file."""
+    source, target = environment.submit_directory, environment.directories.code
+    if os.path.isfile(os.path.join(target, entry_point)):
+        return target
+    if os.path.isdir(source):
+        return source
+    if os.path.isfile(source):
+        import tarfile
+
+        os.makedirs(target, exist_ok=True)
+        with tarfile.open(source) as archive:
+            archive.extractall(target, filter="data")
+        return target
+    raise UserError(f"The code directory {source} was not found in the job, so {entry_point} cannot be run.")
+
+
+def _within(code: str, entry_point: str) -> str:
+    root = os.path.realpath(code)
+    path = os.path.realpath(os.path.join(root, entry_point))
+    if os.path.commonpath([root, path]) != root:
+        raise UserError(f"The entry point {entry_point} lies outside of the code directory {code}.")
+    if not os.path.isfile(path):
+        raise UserError(f"No file {entry_point} was found in the code directory {code}.")
+    return path
+
+
+def _install_requirements(code: str) -> None:
+    """Install requirements.txt for this job only: never into the environment that jobs share."""
+    requirements = os.path.join(code, "requirements.txt")
+    if not os.path.isfile(requirements):
+        return
+    import subprocess
+    import tempfile
+
+    target = tempfile.mkdtemp(prefix="requirements-")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", target, "--requirement", requirements]
+    result = subprocess.run(command, check=False)
+    if result.returncode != 0:
+        raise UserError(f"requirements.txt could not be installed (pip exit code {result.returncode}); see the log.")
+    sys.path.insert(0, target)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [target, os.environ.get("PYTHONPATH", "")]))
+
+
+def _run_python(path: str, code: str, arguments: list[str]) -> int:
+    import runpy
+
+    sys.argv = [path, *arguments]
+    sys.path.insert(0, code)
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as exit_:
+        return _exit_code(exit_)
+    return 0
+
+
+def _exit_code(exit_: SystemExit) -> int:
+    if exit_.code is None:
+        return 0
+    if isinstance(exit_.code, int):
+        return exit_.code
+    print(exit_.code, file=sys.stderr)
+    return 1
+
+
+def _run_command(path: str, arguments: list[str]) -> int:
+    import shlex
+    import signal
+    import subprocess
+
+    child = subprocess.Popen(["/bin/sh", "-c", shlex.join([path, *arguments])])
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    signal.signal(signal.SIGTERM, pass_on)
+    code = child.wait()
+    return 128 - code if code < 0 else code

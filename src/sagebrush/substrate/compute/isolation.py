@@ -1,0 +1,79 @@
+"""How jobs are kept apart on this host: 'sandbox' or 'process', found out by doing it once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from sagebrush.substrate.errors import CallerError
+
+Mode = Literal["sandbox", "process"]
+#: A trial runs a command that succeeds only inside a working sandbox; it returns '' or what went wrong.
+Trial = Callable[["Isolation", Path], str]
+
+
+class Isolation:
+    """The way of this host. ``wanted`` is the setting: 'auto' tries the sandbox, 'sandbox' insists on it."""
+
+    def __init__(self, wanted: str, trial: Trial):
+        self._wanted = wanted
+        self._trial = trial
+        self._lock = threading.Lock()
+        self._mode: Mode | None = None
+        self.user_namespace = os.geteuid() != 0
+        #: Why there is no sandbox; '' while there is one or nobody asked.
+        self.problem = ""
+
+    def mode(self) -> Mode:
+        """Raises CallerError ``SandboxUnavailable`` when the setting insists and the host refuses."""
+        with self._lock:
+            if self._mode is None:
+                self._mode = self._find_out()
+            return self._mode
+
+    def user(self, directory: Path) -> int:
+        """The user and group id for one attempt; 0 keeps the platform's own user.
+
+        As root each attempt has a number of its own, far from those of real users. Where only a part of the numbers
+        is mapped (a container without root of the host) the upper end of that part is used.
+        """
+        if os.geteuid() != 0:
+            return 0
+        first, _, count = (int(word) for word in Path("/proc/self/uid_map").read_text().splitlines()[0].split())
+        spread = zlib.crc32(os.fsencode(directory.absolute()))
+        if first == 0 and count > 2_000_000_000:
+            return 1_000_000_000 + spread % 1_000_000_000
+        return count - 5000 + spread % 4000 if first == 0 and count >= 60000 else 0
+
+    def _find_out(self) -> Mode:
+        if self._wanted == "process":
+            return "process"
+        directory = Path(tempfile.mkdtemp(prefix="sagebrush-probe-"))
+        try:
+            self.problem = self._trial(_Assumed(self), directory)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+        if not self.problem:
+            return "sandbox"
+        if self._wanted == "sandbox":
+            raise CallerError("SandboxUnavailable", f"isolation = 'sandbox', but this host refuses it: {self.problem}")
+        return "process"
+
+
+class _Assumed(Isolation):
+    """The sandbox taken for granted: what the trial itself runs with."""
+
+    def __init__(self, original: Isolation):
+        super().__init__("sandbox", _no_trial)
+        self._mode = "sandbox"
+        self.user_namespace = original.user_namespace
+
+
+def _no_trial(isolation: Isolation, directory: Path) -> str:
+    raise AssertionError("the mode is given")

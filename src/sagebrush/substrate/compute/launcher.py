@@ -1,0 +1,187 @@
+"""The Launcher: starts shims and finds them again. Stateless but for threads that watch; the truth is on disk.
+
+The directory is the identity of an attempt. The launcher takes the directory's lock and hands the open lock down to
+the shim it starts, so from the first instant to the shim's end exactly one process can have the directory, whatever
+dies in between; a directory with a record is never run again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sagebrush.substrate.compute import observing
+from sagebrush.substrate.compute.isolation import Isolation
+from sagebrush.substrate.compute.limits import ControlGroups
+from sagebrush.substrate.compute.shim import launchfile, record
+from sagebrush.substrate.compute.shim import main as shim_main
+from sagebrush.substrate.compute.specification import LaunchSpec, Observation
+from sagebrush.substrate.compute.watching import Watcher
+from sagebrush.substrate.errors import Fault
+
+SHIM = Path(shim_main.__file__).with_name("__main__.py")
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Somebody who only looks holds the lock for microseconds; a shim holds it for its life.
+_LOCK_TRIES, _LOCK_PAUSE_S = 40, 0.001
+
+
+class Launcher:
+    """Runs attempts on this host. Safe to use from many threads, and from several processes at once."""
+
+    def __init__(self, isolation: Isolation, groups: ControlGroups):
+        self._isolation = isolation
+        self._groups = groups
+        self._watcher = Watcher()
+
+    def launch(self, spec: LaunchSpec) -> None:
+        """Start a shim for the directory, unless one has it or had it. Returns when the shim's process exists.
+
+        A request to terminate that came before stands: the job then ends without having run. Raises ValueError for
+        NUL bytes in the command, Fault when the host cannot start processes.
+        """
+        spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(spec.directory / observing.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if not self._take(lock, spec.directory) or (spec.directory / record.NAME).exists():
+                return
+            write_privately(spec.directory / launchfile.NAME, self._launch_file(spec).encode())
+            self._watcher.reap(self._spawn(spec.directory, lock))
+        finally:
+            os.close(lock)
+
+    def observe(self, directory: Path) -> Observation:
+        """What is known now of the attempt; cheap enough to ask often."""
+        return observing.observe(directory)
+
+    def terminate(self, directory: Path, grace_seconds: float | None = None) -> None:
+        """SIGTERM to the job's process group, SIGKILL after the grace (default: the launch's). Done by the shim."""
+        verb = "terminate" if grace_seconds is None else f"terminate {int(grace_seconds * 1000)}"
+        if not (directory / shim_main.REQUEST).exists():
+            self._request(directory, verb, signal.SIGTERM)
+
+    def kill(self, directory: Path) -> None:
+        """SIGKILL to every process of the job, by the shim, which records the end."""
+        self._request(directory, "kill", signal.SIGUSR1)
+
+    def watch(self, directory: Path, callback: Callable[[], None]) -> None:
+        """Call ``callback`` soon, and again whenever the attempt's phase may have changed, until it ended.
+
+        It is called on the watcher's thread: notify somebody and return. A second watch of a directory replaces
+        the first.
+        """
+        self._watcher.watch(directory, callback)
+
+    def unwatch(self, directory: Path) -> None:
+        """Forget the watch; nothing happens when there is none."""
+        self._watcher.unwatch(directory)
+
+    def close(self) -> None:
+        """Stop watching. Jobs and shims go on."""
+        self._watcher.close()
+
+    def _take(self, lock: int, directory: Path) -> bool:
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if (directory / record.NAME).exists():
+                    return False
+                time.sleep(_LOCK_PAUSE_S)
+            else:
+                return True
+        return False
+
+    def _spawn(self, directory: Path, lock: int) -> int:
+        command = [sys.executable, "-I", "-S", "-X", "utf8", str(SHIM), str(directory), str(lock)]
+        log = str(directory / "shim.log")
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+            # Onto itself: the one descriptor that the shim inherits.
+            (os.POSIX_SPAWN_DUP2, lock, lock),
+        ]
+        try:
+            return os.posix_spawn(
+                sys.executable, command, {}, file_actions=actions, setsid=True, setsigmask=[], setsigdef=[signal.SIGPIPE]
+            )
+        except OSError as error:
+            raise Fault(f"cannot start a shim: {error}") from error
+
+    def _launch_file(self, spec: LaunchSpec) -> launchfile.LaunchFile:
+        launch = launchfile.LaunchFile()
+        mode = self._isolation.mode()
+        sandboxed = mode == "sandbox"
+        launch.add("isolation", mode)
+        launch.add("host_name", spec.host_name)
+        launch.add("arg", *spec.argv)
+        launch.add("env", *(f"{name}={value}" for name, value in job_variables(spec, sandboxed=sandboxed).items()))
+        launch.add("opt_ml", str(spec.opt_ml.absolute()))
+        launch.add("cwd", spec.cwd or ("/opt/ml" if sandboxed else str(spec.opt_ml.absolute())))
+        launch.add("host", *(f"{name}={address}" for name, address in spec.hosts.items()))
+        launch.add("grace_ms", int(spec.term_grace_seconds * 1000))
+        launch.add("fault", *spec.faults)
+        if sandboxed:
+            user = self._isolation.user(spec.directory)
+            launch.add("uid", user)
+            launch.add("gid", user)
+            launch.add("user_namespace", int(self._isolation.user_namespace))
+            launch.add("mask", *map(str, spec.masked))
+            launch.add("expose", *map(str, spec.environment.read_only_paths))
+            for bind in spec.binds:
+                launch.add("bind_source", str(bind.source.absolute()))
+                launch.add("bind_target", bind.target)
+                launch.add("bind_mode", "ro" if bind.read_only else "rw")
+        self._groups.describe(launch, spec.limits, spec.directory, own_user=sandboxed and bool(launch.number("uid")))
+        return launch
+
+    def _request(self, directory: Path, verb: str, number: signal.Signals) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The file first, then the signal: a shim that is only starting looks for the file before it starts the job.
+        write_privately(directory / shim_main.REQUEST, verb.encode())
+        state = observing.read_state(directory)
+        if state is None or state["phase"] == "exited":
+            return
+        process = observing.open_process(state, "shim")
+        if process is None:
+            return
+        try:
+            signal.pidfd_send_signal(process, number)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(process)
+
+
+def job_variables(spec: LaunchSpec, *, sandboxed: bool) -> Mapping[str, str]:
+    """The job's whole environment: defaults as official images have them, then the caller's own."""
+    home = "/tmp" if sandboxed else str(spec.directory.absolute() / "tmp")
+    variables = {
+        "PATH": f"{spec.environment.prefix}/bin:{_SYSTEM_PATH}",
+        "HOME": home,
+        "TMPDIR": home,
+        "USER": "sagemaker-user",
+        "LOGNAME": "sagemaker-user",
+        "HOSTNAME": spec.host_name,
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    } | dict(spec.env)
+    paths = [*map(str, spec.environment.python_path), variables.get("PYTHONPATH", "")]
+    if any(paths):
+        variables["PYTHONPATH"] = ":".join(filter(None, paths))
+    return variables
+
+
+def write_privately(path: Path, data: bytes) -> None:
+    """Replace a file that only this user may read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    temporary.rename(path)

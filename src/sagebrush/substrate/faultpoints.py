@@ -1,0 +1,49 @@
+"""Named points at which tests kill the process, to show that a kill there loses nothing.
+
+A point is declared where it is used, ``POINT = declare("store.before-commit")``, and passed with ``reach(POINT)``, which
+costs one comparison. ``SAGEBRUSH_FAULT_POINT=<name>[:<n>]`` in the environment at start kills the process (SIGKILL) the
+n-th time it gets there. This is the one place beside Settings that reads the environment: a fault is no setting.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+
+VARIABLE = "SAGEBRUSH_FAULT_POINT"
+
+_declared: set[str] = set()
+_armed: str | None = None
+_left = 0
+_lock = threading.Lock()
+
+
+def declare(name: str) -> str:
+    """Register a point and return its name."""
+    _declared.add(name)
+    return name
+
+
+def declared() -> frozenset[str]:
+    """Every point declared by the modules imported so far."""
+    return frozenset(_declared)
+
+
+def arm(environ: Mapping[str, str]) -> None:
+    """Called once by a process's main: arm the point that the environment names, if any."""
+    global _armed, _left
+    name, _, count = environ.get(VARIABLE, "").partition(":")
+    _armed, _left = (name or None), int(count or 1)
+
+
+def reach(point: str) -> None:
+    """Pass a point; does not return where the point is armed and its count is up."""
+    if _armed is None or point != _armed:
+        return
+    global _left
+    with _lock:
+        _left -= 1
+        if _left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,260 @@
+"""Objects as rows of the index: short statements for the store's transactions, no files in sight."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, insert, select, union_all, update
+
+from sagebrush.substrate.objects import errors
+from sagebrush.substrate.objects.info import (
+    DEFAULT_CONTENT_TYPE,
+    Attributes,
+    BucketInfo,
+    Checksums,
+    ObjectInfo,
+    WriteCondition,
+)
+from sagebrush.substrate.objects.inline import is_inline
+from sagebrush.substrate.objects.tables import buckets, contents, objects, parts, pins, trash, uploads
+
+#: ``trash.since_us`` of a file that nobody can have been given the path of: it may go at once.
+UNSEEN = 0
+#: ``trash.since_us`` of a file that is being removed: it can no longer be pinned.
+DOOMED = -1
+
+_B_BUCKET: BindParameter[Any] = bindparam("b_bucket")
+_B_KEY: BindParameter[Any] = bindparam("b_key")
+
+_OF_BUCKET = select(buckets).where(buckets.c.name == _B_BUCKET)
+_TARGET = (
+    select(buckets.c.account, objects.c.etag, objects.c.file)
+    .select_from(buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY)))
+    .where(buckets.c.name == _B_BUCKET)
+)
+_OF_KEY = (
+    select(buckets.c.account, objects)
+    .select_from(buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY)))
+    .where(buckets.c.name == _B_BUCKET)
+)
+_WITH_CONTENT = (
+    select(buckets.c.account, objects, contents.c.data)
+    .select_from(
+        buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY)).outerjoin(
+            contents, contents.c.file == objects.c.file
+        )
+    )
+    .where(buckets.c.name == _B_BUCKET)
+)
+_CONTENT = select(contents.c.data).where(contents.c.file == bindparam("b_file"))
+_INSERT_CONTENT = insert(contents)
+_INSERT = insert(objects)
+_UPDATE = update(objects).where(objects.c.bucket == _B_BUCKET, objects.c.key == _B_KEY)
+_DELETE = delete(objects).where(objects.c.bucket == _B_BUCKET, objects.c.key == _B_KEY)
+_DISCARD = insert(trash)
+
+
+def encode_attributes(attributes: Attributes) -> dict[str, Any]:
+    """The parts of an object's body column that its writer chose; what is empty is left out."""
+    body: dict[str, Any] = {}
+    if attributes.content_type != DEFAULT_CONTENT_TYPE:
+        body["type"] = attributes.content_type
+    for name in ("headers", "metadata", "tags"):
+        if values := getattr(attributes, name):
+            body[name] = dict(values)
+    return body
+
+
+def decode_attributes(body: dict[str, Any]) -> Attributes:
+    """The inverse of :func:`encode_attributes`."""
+    return Attributes(
+        content_type=body.get("type", DEFAULT_CONTENT_TYPE),
+        headers=body.get("headers", {}),
+        metadata=body.get("metadata", {}),
+        tags=body.get("tags", {}),
+    )
+
+
+def _encode(info: ObjectInfo) -> str:
+    body = encode_attributes(info.attributes)
+    if info.checksums.values:
+        body["checksums"] = dict(info.checksums.values)
+        body["checksum_kind"] = info.checksums.kind
+    if info.parts:
+        body["parts"] = list(info.parts)
+    if info.upload_id:
+        body["upload"] = info.upload_id
+    return json.dumps(body)
+
+
+def decode_object(row: Row[*tuple[Any, ...]]) -> ObjectInfo:
+    """A row of ``objects`` as the store's users see it."""
+    body = json.loads(row.body)
+    return ObjectInfo(
+        bucket=row.bucket,
+        key=row.key.decode(),
+        size=row.size,
+        etag=row.etag,
+        modified_us=row.modified_us,
+        file=row.file,
+        attributes=decode_attributes(body),
+        checksums=Checksums(body.get("checksums", {}), body.get("checksum_kind", "FULL_OBJECT")),
+        parts=tuple(body.get("parts", ())),
+        upload_id=body.get("upload", ""),
+    )
+
+
+def decode_bucket(row: Row[*tuple[Any, ...]]) -> BucketInfo:
+    """A row of ``buckets`` as the store's users see it."""
+    body = json.loads(row.body)
+    return BucketInfo(
+        row.name, row.account, row.region, row.created_us, body.get("versioning", ""), body.get("tags", {})
+    )
+
+
+def fetch_bucket(conn: Connection, bucket: str) -> BucketInfo:
+    """The bucket, or CallerError NoSuchBucket."""
+    row = conn.execute(_OF_BUCKET, {"b_bucket": bucket}).first()
+    if row is None:
+        raise errors.no_such_bucket(bucket)
+    return decode_bucket(row)
+
+
+def fetch_object(conn: Connection, bucket: str, key: bytes) -> ObjectInfo:
+    """The object, or CallerError NoSuchBucket or NoSuchKey."""
+    row = conn.execute(_OF_KEY, {"b_bucket": bucket, "b_key": key}).first()
+    if row is None:
+        raise errors.no_such_bucket(bucket)
+    if row.file is None:
+        raise errors.no_such_key(key.decode())
+    return decode_object(row)
+
+
+def fetch_with_content(conn: Connection, bucket: str, key: bytes) -> tuple[ObjectInfo, bytes | None]:
+    """The object and, when it is a small one, its bytes. Raises as :func:`fetch_object` does."""
+    row = conn.execute(_WITH_CONTENT, {"b_bucket": bucket, "b_key": key}).first()
+    if row is None:
+        raise errors.no_such_bucket(bucket)
+    if row.file is None:
+        raise errors.no_such_key(key.decode())
+    return decode_object(row), row.data
+
+
+def fetch_content(conn: Connection, file: str) -> bytes | None:
+    """Inline content by its name; None when it is gone."""
+    content: bytes | None = conn.execute(_CONTENT, {"b_file": file}).scalar()
+    return content
+
+
+def find_object(conn: Connection, bucket: str, key: bytes) -> ObjectInfo | None:
+    """The object, if bucket and object are there."""
+    row = conn.execute(_OF_KEY, {"b_bucket": bucket, "b_key": key}).first()
+    return decode_object(row) if row is not None and row.file is not None else None
+
+
+def store_object(conn: Connection, info: ObjectInfo, condition: WriteCondition, content: bytes | None = None) -> None:
+    """Make an object visible; the file it replaces goes to the trash. Raises as :func:`check_condition` does."""
+    target = {"b_bucket": info.bucket, "b_key": info.key.encode()}
+    now = conn.execute(_TARGET, target).first()
+    if now is None:
+        raise errors.no_such_bucket(info.bucket)
+    check_condition(condition, now.etag, info.key)
+    if content is not None:
+        conn.execute(_INSERT_CONTENT, {"file": info.file, "data": content})
+    values = {
+        "size": info.size,
+        "etag": info.etag,
+        "modified_us": info.modified_us,
+        "file": info.file,
+        "body": _encode(info),
+    }
+    if now.file is None:
+        conn.execute(_INSERT, {"bucket": info.bucket, "key": target["b_key"], **values})
+    else:
+        conn.execute(_UPDATE, {**target, **values})
+        if now.file != info.file:
+            discard(conn, [now.file], info.modified_us)
+
+
+def check_condition(condition: WriteCondition, etag: str | None, key: str) -> None:
+    """Check a conditional write against the ETag that is there now (None: nothing is)."""
+    if condition.if_none_match and etag is not None:
+        raise errors.precondition_failed("If-None-Match")
+    if condition.if_match:
+        if etag is None:
+            raise errors.no_such_key(key)
+        if condition.if_match.strip('"') not in (etag, "*"):
+            raise errors.precondition_failed("If-Match")
+
+
+def delete_object(conn: Connection, bucket: str, key: bytes, now_us: int, if_match: str = "") -> bool:
+    """Remove an object if it is there; whether it was. Its file goes to the trash."""
+    target = {"b_bucket": bucket, "b_key": key}
+    now = conn.execute(_TARGET, target).first()
+    if now is None:
+        raise errors.no_such_bucket(bucket)
+    check_condition(WriteCondition(if_match=if_match), now.etag, key.decode())
+    if now.file is None:
+        return False
+    conn.execute(_DELETE, target)
+    discard(conn, [now.file], now_us)
+    return True
+
+
+def replace_body(conn: Connection, info: ObjectInfo) -> None:
+    """Write what the writer says about an object again; its data stays."""
+    conn.execute(
+        update(objects)
+        .where(objects.c.bucket == info.bucket, objects.c.key == info.key.encode())
+        .values(body=_encode(info))
+    )
+
+
+def discard(conn: Connection, files: Iterable[str], since_us: int) -> None:
+    """Put files that no row names any more in the trash; inline content goes at once, its copy as files do."""
+    rows = [{"file": file, "since_us": since_us} for file in files]
+    if small := [row["file"] for row in rows if is_inline(str(row["file"]))]:
+        conn.execute(delete(contents).where(contents.c.file.in_(small)))
+    if rows:
+        conn.execute(_DISCARD, rows)
+
+
+def doom(conn: Connection, until_us: int, limit: int) -> list[str]:
+    """Files in the trash since before ``until_us`` that nobody has pinned; from now on nobody can."""
+    pinned = select(pins.c.file).where(pins.c.file == trash.c.file).exists()
+    found = select(trash.c.file, trash.c.since_us).where(trash.c.since_us <= until_us, ~pinned).limit(limit)
+    rows = conn.execute(found).all()
+    fresh = [row.file for row in rows if row.since_us != DOOMED]
+    if fresh:
+        conn.execute(update(trash).where(trash.c.file.in_(fresh)).values(since_us=DOOMED))
+    return [row.file for row in rows]
+
+
+def forget(conn: Connection, files: Sequence[str]) -> None:
+    """Take removed files off the trash list."""
+    conn.execute(delete(trash).where(trash.c.file.in_(files)))
+
+
+def pin(conn: Connection, info: ObjectInfo, holder: str) -> None:
+    """Keep a file for its holder. Raises CallerError NoSuchKey when the file is already being removed."""
+    live = select(objects.c.file).where(objects.c.bucket == info.bucket, objects.c.key == info.key.encode())
+    kept = select(trash.c.file).where(trash.c.file == info.file, trash.c.since_us != DOOMED)
+    if conn.execute(live).scalar() != info.file and conn.execute(kept).first() is None:
+        raise errors.no_such_key(info.key)
+    held = select(pins.c.file).where(pins.c.holder == holder, pins.c.file == info.file)
+    if conn.execute(held).first() is None:
+        conn.execute(insert(pins).values(holder=holder, file=info.file))
+
+
+def unpin(conn: Connection, holder: str) -> None:
+    """Let go of everything a holder has pinned."""
+    conn.execute(delete(pins).where(pins.c.holder == holder))
+
+
+def named_files(conn: Connection, first: str, end: str) -> set[str]:
+    """The files from ``first`` up to, not including, ``end`` that any row names."""
+    columns = (objects.c.file, parts.c.file, uploads.c.file, trash.c.file)
+    statement = union_all(*(select(column).where(column >= first, column < end) for column in columns))
+    return set(conn.execute(statement).scalars())

@@ -1,0 +1,42 @@
+"""What a reconciler is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from sagebrush.substrate.resources.resource import Resource, Row
+from sagebrush.substrate.resources.rows import Lease
+
+if TYPE_CHECKING:
+    from sagebrush.substrate.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Take another step, after so many seconds or when woken, whichever is earlier."""
+
+    after_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing to do until somebody wakes the resource."""
+
+
+Outcome = Again | Done
+
+
+class Reconciler(Protocol):
+    """Moves one kind of resource along."""
+
+    @property
+    def resource(self) -> Resource:
+        """The noun it works on."""
+
+    def step(self, platform: Platform, row: Row, lease: Lease) -> Outcome:
+        """One step, idempotent: it may be killed at any instruction and is then repeated from the stored row.
+
+        Runs on a pool thread, one step of a resource at a time. Record through ``transition``/``update_body`` with
+        ``lease``. An exception is logged and the step repeated with growing delays; a job's failure is no exception.
+        """

@@ -1,0 +1,218 @@
+"""Channels: which objects of S3 go to which host, and under which names.
+
+Source: "S3DataSource", SageMaker API Reference. Messages are SageMaker's where it has one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.objects import ObjectInfo
+from sagebrush.training.engine.refusals import download_failed
+from sagebrush.training.model import locations
+from sagebrush.training.model.cluster import Cluster
+from sagebrush.training.model.locations import S3Location
+
+_LONGEST_NAME = 255
+_LARGEST_MANIFEST = 256 << 20
+
+
+class ObjectReader(Protocol):
+    """What of the object store channels need."""
+
+    def iterate(self, bucket: str, prefix: str = "") -> Iterator[ObjectInfo]: ...
+
+    def head(self, bucket: str, key: str) -> ObjectInfo: ...
+
+    def open(self, bucket: str, key: str) -> tuple[ObjectInfo, Any]: ...
+
+
+class Permission(Protocol):
+    """Whether the job's role may do an action on a resource; raises CallerError AccessDenied when not."""
+
+    def __call__(self, action: str, resource_arn: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One input channel; ``groups`` names the instance groups that get it (none: all)."""
+
+    name: str
+    uri: str
+    manifest: bool = False
+    sharded: bool = False
+    groups: tuple[str, ...] = ()
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One object and its path below the channel's directory, with ``/`` between folders."""
+
+    info: ObjectInfo
+    path: str
+
+
+#: Host name -> channel name -> what lies there.
+Plan = Mapping[str, Mapping[str, Sequence[Placement]]]
+
+
+def channels_of(input_data_config: Sequence[Mapping[str, Any]]) -> list[Channel]:
+    """The channels of a valid InputDataConfig."""
+    channels = []
+    for entry in input_data_config:
+        source = entry["DataSource"]["S3DataSource"]
+        channels.append(
+            Channel(
+                name=entry["ChannelName"],
+                uri=source["S3Uri"],
+                manifest=source["S3DataType"] == "ManifestFile",
+                sharded=source.get("S3DataDistributionType") == "ShardedByS3Key",
+                groups=tuple(source.get("InstanceGroupNames", ())),
+                content_type=entry.get("ContentType"),
+            )
+        )
+    return channels
+
+
+class ChannelPlanner:
+    """Finds the objects of channels as the job's role may see them."""
+
+    def __init__(self, objects: ObjectReader, allowed: Permission, *, role_arn: str, region: str):
+        self._objects = objects
+        self._allowed = allowed
+        self._role_arn = role_arn
+        self._region = region
+
+    def plan(self, channels: Iterable[Channel], cluster: Cluster) -> Plan:
+        """What every host gets. Raises Refused with the FailureReason for data that is missing or forbidden."""
+        plan: dict[str, dict[str, Sequence[Placement]]] = {host: {} for host in cluster.names}
+        for channel in channels:
+            placements = self._placements(channel)
+            hosts = cluster.of_groups(channel.groups)
+            for index, host in enumerate(hosts):
+                plan[host][channel.name] = placements[index :: len(hosts)] if channel.sharded else placements
+        return plan
+
+    def _placements(self, channel: Channel) -> list[Placement]:
+        location = locations.parse(channel.uri)
+        try:
+            found = self._of_manifest(location) if channel.manifest else self._of_prefix(location, channel.uri)
+        except CallerError as error:
+            raise self._no_objects(channel.uri, location) if error.code == "NoSuchBucket" else download_failed(
+                f"{error.code}: {error.message} ({channel.uri})"
+            ) from None
+        _check_names(channel.name, found)
+        return found
+
+    def _of_prefix(self, location: S3Location, uri: str) -> list[Placement]:
+        self._may("s3:ListBucket", location.bucket, "", uri)
+        found = []
+        for info in self._objects.iterate(location.bucket, location.key):
+            if info.key.endswith("/") and info.size == 0:
+                continue  # A folder made by a console: no data.
+            self._may("s3:GetObject", location.bucket, info.key, uri)
+            found.append(Placement(info, relative_path(info.key, location.key)))
+        if not found:
+            raise self._no_objects(uri, location)
+        return found
+
+    def _of_manifest(self, location: S3Location) -> list[Placement]:
+        uri = str(location)
+        self._may("s3:GetObject", location.bucket, location.key, uri)
+        info, stream = self._objects.open(location.bucket, location.key)
+        with stream:
+            if info.size > _LARGEST_MANIFEST:
+                raise download_failed(f"the manifest {uri} has {info.size} bytes; at most {_LARGEST_MANIFEST} are read.")
+            prefix, names = parse_manifest(stream.read(), uri)
+        found = []
+        for name in names:
+            key = prefix.key + name
+            self._may("s3:GetObject", prefix.bucket, key, f"s3://{prefix.bucket}/{key}")
+            try:
+                found.append(Placement(self._objects.head(prefix.bucket, key), name))
+            except CallerError as error:
+                missing = f"s3://{prefix.bucket}/{key}"
+                raise download_failed(f"{error.code}: {error.message} ({missing}, named by the manifest {uri})") from None
+        return sorted(found, key=lambda placement: placement.info.key.encode())
+
+    def _may(self, action: str, bucket: str, key: str, uri: str) -> None:
+        resource = f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}"
+        try:
+            self._allowed(action, resource)
+        except CallerError as error:
+            raise download_failed(
+                f'AccessDenied: The role "{self._role_arn}" needs "{action}" permission on "{resource}" to read '
+                f'"{uri}". {error.message}'
+            ) from None
+
+    def _no_objects(self, uri: str, location: S3Location) -> Exception:
+        return download_failed(
+            f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
+            f"exists in the selected region ({self._region}), that objects exist under that S3 prefix, and that the "
+            f'role "{self._role_arn}" has "s3:ListBucket" permissions on bucket "{location.bucket}".'
+        )
+
+
+def relative_path(key: str, prefix: str) -> str:
+    """Where an object found under ``prefix`` lies in its channel.
+
+    A prefix that is a folder (``data/`` or ``data`` with keys ``data/...``) is left out of the path; of one that ends
+    within a name, only its folder part is (``data/part-`` gives ``part-0001``).
+    """
+    if prefix.endswith("/") or not prefix:
+        return key[len(prefix) :]
+    if key.startswith(f"{prefix}/"):
+        return key[len(prefix) + 1 :]
+    return key[prefix.rfind("/") + 1 :]
+
+
+def parse_manifest(data: bytes, uri: str) -> tuple[S3Location, list[str]]:
+    """The prefix and the names that a manifest lists. Raises Refused for one that is not as documented."""
+    try:
+        entries = json.loads(data)
+    except ValueError as error:
+        raise download_failed(f"the manifest {uri} is not JSON: {error}") from None
+    well_formed = (
+        isinstance(entries, list)
+        and len(entries) > 1
+        and isinstance(entries[0], dict)
+        and locations.is_valid(str(entries[0].get("prefix", "")))
+        and all(isinstance(name, str) and name for name in entries[1:])
+    )
+    if not well_formed:
+        raise download_failed(
+            f'the manifest {uri} must be a JSON list of {{"prefix": "s3://bucket/..."}} and one or more names under it.'
+        )
+    return locations.parse(entries[0]["prefix"]), entries[1:]
+
+
+def _check_names(channel: str, placements: Sequence[Placement]) -> None:
+    """Refuse keys that no directory can hold, or that would leave the channel's."""
+    files: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for placement in placements:
+        key, parts = placement.info.key, placement.path.split("/")
+        if any(part in ("", ".", "..") or "\0" in part for part in parts):
+            raise download_failed(
+                f'the key "{key}" cannot be a file of channel "{channel}": its path "{placement.path}" has an empty '
+                'name, "." or ".."'
+            )
+        if any(len(part.encode()) > _LONGEST_NAME for part in parts):
+            raise download_failed(f'the key "{key}" cannot be a file of channel "{channel}": a name is too long')
+        if other := files.get(placement.path) or folders.get(placement.path):
+            raise _clash(channel, key, other)
+        files[placement.path] = key
+        for depth in range(1, len(parts)):
+            folder = "/".join(parts[:depth])
+            if folder in files:
+                raise _clash(channel, key, files[folder])
+            folders[folder] = key
+
+
+def _clash(channel: str, key: str, other: str) -> Exception:
+    return download_failed(f'the keys "{other}" and "{key}" need the same path in channel "{channel}"')

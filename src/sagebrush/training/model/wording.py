@@ -1,0 +1,30 @@
+"""SageMaker's messages in SecondaryStatusTransitions, as its users see them in notebooks."""
+
+from __future__ import annotations
+
+from sagebrush.training.model.phases import Secondary
+
+STARTING = "Starting the training job"
+PREPARING = "Preparing the instances for training"
+RETRYING = "The supervisor of the job's processes was lost, retrying the training job"
+
+MESSAGES = {
+    Secondary.STARTING: STARTING,
+    Secondary.PENDING: "Waiting for compute capacity",
+    Secondary.RESTARTING: RETRYING,
+    Secondary.DOWNLOADING: "Downloading input data",
+    Secondary.TRAINING: "Training image download completed. Training in progress.",
+    Secondary.UPLOADING: "Uploading generated training model",
+    Secondary.STOPPING: "Stopping the training job",
+    Secondary.COMPLETED: "Training job completed",
+    Secondary.FAILED: "Training job failed",
+    Secondary.STOPPED: "Training job stopped",
+    Secondary.MAX_RUNTIME_EXCEEDED: "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    Secondary.MAX_WAIT_TIME_EXCEEDED: "Training job runtime exceeded MaxWaitTimeInSeconds provided",
+}
+
+
+def waiting(ahead: int, wanted: str, free: str) -> str:
+    """What a job in the queue waits for; ``ahead`` counts the jobs before it."""
+    position = "Next in the queue" if ahead == 0 else f"{ahead} job{'s' if ahead > 1 else ''} ahead in the queue"
+    return f"{MESSAGES[Secondary.PENDING]}. {position}; needs {wanted}, {free}."
