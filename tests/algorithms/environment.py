@@ -6,6 +6,7 @@ scikit-learn, which jobs do not have, lies beside it: reference programs get it 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import subprocess
@@ -18,7 +19,9 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "build" / "environments-dev"
 PACKAGES = ("xgboost-cpu==3.2.0", "numpy==2.4.6", "scipy==1.17.1", "pyarrow==26.0.1")
-REFERENCE_PACKAGES = ("scikit-learn==1.9.1",)
+#: Installed without their dependencies: those are among PACKAGES or here.
+REFERENCE_PACKAGES = ("scikit-learn==1.9.1", "joblib==1.6.0", "threadpoolctl==3.8.0", "narwhals==2.29.0")
+REFERENCE_PACKAGES += ("cloudpickle==3.1.2",)
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,14 @@ class AlgorithmEnvironment:
 def ensure() -> AlgorithmEnvironment:
     """The environment, built when it is not there yet; fails when it cannot be built."""
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    target, reference = DIRECTORY / "xgboost-3.2.0", DIRECTORY / "reference"
+    recipe = hashlib.sha256(" ".join(PACKAGES + REFERENCE_PACKAGES).encode()).hexdigest()[:12]
+    target, reference = DIRECTORY / f"xgboost-{recipe}", DIRECTORY / f"reference-{recipe}"
     with (DIRECTORY / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (target / "complete").exists():
             venv.create(target, with_pip=True, clear=True)
             _pip(target, "install", "--quiet", *PACKAGES)
             _pip(target, "install", "--quiet", "--no-deps", "--target", str(reference), *REFERENCE_PACKAGES)
-            _pip(target, "install", "--quiet", "--no-deps", "--target", str(reference), "joblib", "threadpoolctl")
-            _pip(target, "install", "--quiet", "--no-deps", "--target", str(reference), "narwhals")
             (target / "complete").touch()
     return AlgorithmEnvironment(target / "bin" / "python", reference)
 

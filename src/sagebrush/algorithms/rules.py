@@ -29,8 +29,8 @@ class Interval:
         return above and below
 
     def __str__(self) -> str:
-        left = "(-∞" if self.low is None else f"{'(' if self.low_open else '['}{self.low:g}"
-        right = "+∞)" if self.high is None else f"{self.high:g}{')' if self.high_open else ']'}"
+        left = "(-∞" if self.low is None else f"{'(' if self.low_open else '['}{self.low:.15g}"
+        right = "+∞)" if self.high is None else f"{self.high:.15g}{')' if self.high_open else ']'}"
         return f"{left}, {right}"
 
 
@@ -119,7 +119,7 @@ def nested(name: str, kind: str, problem: Callable[[Any], str | None]) -> Rule:
 
 
 def _outside(interval: Interval) -> Callable[[float], str | None]:
-    return lambda value: None if value in interval else f"{value:g} is not in {interval}"
+    return lambda value: None if value in interval else f"{value:.15g} is not in {interval}"
 
 
 def _suggestion(word: str, known: Iterable[str]) -> str:

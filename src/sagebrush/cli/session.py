@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from sagebrush.cli.ca_bundle import bundle_for
 from sagebrush.cli.environment import Target
 from sagebrush.server.data_directory import DataDirectory
 from sagebrush.server.platform_file import PlatformFile
@@ -28,14 +29,13 @@ SageMaker:
 def target(settings: Settings, platform: PlatformFile, environ: Mapping[str, str], *, seconds: int) -> Target:
     """Where clients are to go: the running platform, with operator credentials for ``seconds``."""
     from sagebrush.server.operator import operator_credentials
-    from sagebrush.substrate.identity import certificates
 
     directory = DataDirectory(settings.data_dir)
     return Target(
         endpoint_url=platform.endpoint_url,
         region=settings.region,
         credentials=operator_credentials(settings, seconds=seconds),
-        ca_bundle=certificates.bundle(directory.keys, environ.get("AWS_CA_BUNDLE", "")),
+        ca_bundle=bundle_for(directory, environ),
         sdk_config=_sdk_config(directory),
     )
 

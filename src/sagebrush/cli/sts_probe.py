@@ -13,14 +13,13 @@ def identity_through_proxy(settings: Settings, platform: PlatformFile) -> str:
     import botocore.session
 
     from sagebrush.server.operator import operator_credentials
-    from sagebrush.substrate.identity import certificates
 
     credentials = operator_credentials(settings, seconds=900)
     sts = botocore.session.Session().create_client(
         "sts",
         region_name=settings.region,
         endpoint_url=f"https://sts.{settings.region}.amazonaws.com",
-        verify=str(certificates.bundle(DataDirectory(settings.data_dir).keys, "")),
+        verify=str(DataDirectory(settings.data_dir).ca_bundle),
         aws_access_key_id=credentials.access_key_id,
         aws_secret_access_key=credentials.secret_access_key,
         aws_session_token=credentials.session_token,

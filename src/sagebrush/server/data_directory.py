@@ -53,6 +53,11 @@ class DataDirectory:
     def key_file(self) -> Path:
         return self.keys / "platform.key"
 
+    @property
+    def ca_bundle(self) -> Path:
+        """Public roots and the platform's own authority, made by the control plane at start."""
+        return self.keys / "ca-bundle.pem"
+
     def prepare(self) -> None:
         """Create what is missing and check that this program may work here.
 

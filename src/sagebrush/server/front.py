@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
 
 import uvloop
@@ -16,16 +15,24 @@ from sagebrush.server.data_directory import CONTROL_SOCKET, OBJECTS_SOCKET
 from sagebrush.server.process import Start, begin, settle
 
 
-def sts_context(directory: Path) -> Callable[[], ssl.SSLContext]:
-    """The TLS of the STS names, made from the data directory's certificates when first asked for."""
+class StsContext:
+    """The TLS of the STS names, from the certificate that the control plane keeps; read again when it was renewed."""
 
-    def make() -> ssl.SSLContext:
-        # cryptography weighs more than the whole front door: only who uses the proxy pays for it.
-        from sagebrush.substrate.identity import certificates
+    def __init__(self, keys: Path):
+        self._certificate = keys / "sts.pem"
+        self._key = keys / "sts.key"
+        self._made_for = 0
+        self._context: ssl.SSLContext | None = None
 
-        return certificates.server_context(directory)
-
-    return make
+    def __call__(self) -> ssl.SSLContext:
+        """The context. Raises OSError while there is no certificate."""
+        version = self._certificate.stat().st_mtime_ns
+        if self._context is None or version != self._made_for:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self._certificate, self._key)
+            context.set_alpn_protocols(["http/1.1"])
+            self._context, self._made_for = context, version
+        return self._context
 
 
 async def serve(start: Start) -> None:
@@ -35,7 +42,7 @@ async def serve(start: Start) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     door = FrontDoor(
-        control=CONTROL_SOCKET, objects=OBJECTS_SOCKET, tls_context=sts_context(start.settings.data_dir / "keys")
+        control=CONTROL_SOCKET, objects=OBJECTS_SOCKET, tls_context=StsContext(start.settings.data_dir / "keys")
     )
     assert start.listen_fd is not None
     await door.start(socket.socket(fileno=start.listen_fd))

@@ -251,9 +251,7 @@ def flag_arguments(flags: dict[str, Any]) -> list[str]:
     return [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def serve(
-    settings: Settings, flags: dict[str, Any], environ: Mapping[str, str], notify: Callable[[str], None]
-) -> None:
+def serve(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str], notify: Callable[[str], None]) -> None:
     """Run a platform in this process until it is told to stop. Raises as :meth:`Supervisor.start` does."""
     supervisor = Supervisor(settings, flags, environ, SystemClock())
     supervisor.start(notify)

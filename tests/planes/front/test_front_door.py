@@ -244,7 +244,7 @@ def test_a_client_that_reads_nothing_is_cut_off_and_memory_stays_bounded(
     client = front.client().send(b"GET /bytes/300000000 HTTP/1.1\r\nHost: x\r\n\r\n")
     poll(lambda: front.door.connections)
     (connection,) = front.door.connections
-    poll(lambda: connection.stalled)
+    poll(lambda: connection.exchange is not None and connection.exchange.waits_for_client())
     assert connection.transport.get_write_buffer_size() < 2_000_000
     poll(lambda: not front.door.connections)
     with pytest.raises((AssertionError, ConnectionResetError)):

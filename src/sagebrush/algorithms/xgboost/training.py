@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -114,9 +115,11 @@ def _train_here(
     import xgboost as xgb
     from xgboost import collective
 
-    from sagebrush.algorithms.xgboost import checkpoints, metrics
+    from sagebrush.algorithms.xgboost import checkpoints, labels, metrics
 
+    objective = plan.parameters.get("objective", "reg:squarederror")
     for name, part in data.items():
+        labels.check(part.get_label(), objective, plan.parameters.get("num_class"), name)
         label = "Train" if name == "train" else "Validation"
         _say(f"{label} matrix has {part.num_row()} rows and {part.num_col()} columns")
     if plan.parameters.get("device") == "cuda" and not xgb.build_info().get("USE_CUDA"):
@@ -127,7 +130,6 @@ def _train_here(
     if resumed:
         _say(f"Checkpoint loaded from {resumed.path}; resuming from iteration {done}")
     asked_to_stop = begin()
-    objective = plan.parameters.get("objective", "reg:squarederror")
     try:
         booster = xgb.train(
             plan.parameters,
@@ -141,7 +143,7 @@ def _train_here(
         )
     except xgb.core.XGBoostError as error:
         if any(text in str(error) for text in _CALLERS_FAULT):
-            raise UserError(_without_stack(str(error))) from None
+            raise UserError(_message_alone(str(error))) from None
         raise
     if asked_to_stop.is_set():
         _say("Asked to stop: training ends after this round.")
@@ -196,9 +198,9 @@ def _save(booster: Any, environment: TrainingEnvironment) -> None:
     _say(f"Stored trained model at {directory / MODEL}")
 
 
-def _without_stack(text: str) -> str:
-    """xgboost's message without the stack trace of its C++ behind it."""
-    return text.split("Stack trace")[0].strip()
+def _message_alone(text: str) -> str:
+    """xgboost's message without the time and C++ source line before it and the stack trace behind it."""
+    return re.sub(r"^\[[\d:]+\] \S+: ", "", text.split("Stack trace")[0].strip())
 
 
 def _say(text: str) -> None:

@@ -7,8 +7,7 @@ definitions". Error codes are those that clients match on (``InvalidParameterVal
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
 
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.errors import CallerError
@@ -84,7 +83,7 @@ def _average(aggregate: Aggregate) -> float:
     return aggregate.total / aggregate.samples
 
 
-_STATISTICS: dict[str, Any] = {
+_STATISTICS: dict[str, Callable[[Aggregate], float]] = {
     "SampleCount": lambda a: a.samples,
     "Average": _average,
     "Sum": lambda a: a.total,

@@ -29,8 +29,8 @@ def get_metric_statistics(call: Call, request: dict[str, Any]) -> dict[str, Any]
     points = -(-(end_us - start_us) // (period * 1_000_000))
     if points > STATISTICS_POINTS:
         raise rules.invalid_combination(
-            f"You have requested up to {points:,} datapoints, which exceeds the limit of {STATISTICS_POINTS:,}. You may "
-            "reduce the datapoints requested by increasing Period, or decreasing the time range."
+            f"You have requested up to {points:,} datapoints, which exceeds the limit of {STATISTICS_POINTS:,}. You "
+            "may reduce the datapoints requested by increasing Period, or decreasing the time range."
         )
     metric = {"Namespace": request["Namespace"], "MetricName": request["MetricName"]}
     metric["Dimensions"] = request.get("Dimensions", [])
@@ -64,8 +64,8 @@ def get_metric_data(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     total = sum(len(result["Values"]) for result in results)
     if total > most:
         raise rules.invalid_combination(
-            f"The queries have {total:,} datapoints, more than the {most:,} that one answer may hold. Increase Period, or "
-            "decrease the time range."
+            f"The queries have {total:,} datapoints, more than the {most:,} that one answer may hold. Increase Period, "
+            "or decrease the time range."
         )
     return {"MetricDataResults": results, "Messages": []}
 

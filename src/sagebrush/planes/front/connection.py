@@ -34,7 +34,7 @@ class ClientConnection(asyncio.Protocol):
         self._plane = plane
         self._loop = door.loop
         self._buffer = b""
-        self._exchange: Exchange | None = None
+        self.exchange: Exchange | None = None
         self._held: set[str] = set()
         self._touched = 0.0
         self._head_since = 0.0
@@ -81,21 +81,26 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.connections.discard(self)
         self.phase = "closed"
-        if self._exchange is not None:
-            exchange, self._exchange = self._exchange, None
+        if self.exchange is not None:
+            exchange, self.exchange = self.exchange, None
             exchange.abandon()
 
     def pause_writing(self) -> None:
         self._stalled_since = self.now()
-        if self._exchange is not None:
-            self._exchange.client_writable(False)
+        if self.exchange is not None:
+            self.exchange.client_writable(False)
 
     def resume_writing(self) -> None:
         self._stalled_since = None
-        if self._exchange is not None:
-            self._exchange.client_writable(True)
+        if self.exchange is not None:
+            self.exchange.client_writable(True)
 
     # What the exchange asks for
+
+    @property
+    def plain(self) -> bool:
+        """Whether the socket carries the bytes as they are (no TLS)."""
+        return self._plane is None
 
     @property
     def stalled(self) -> bool:
@@ -122,7 +127,7 @@ class ClientConnection(asyncio.Protocol):
 
     def exchange_done(self, *, close: bool) -> None:
         """The response is out: on to the next request, or to the end of the connection."""
-        exchange, self._exchange = self._exchange, None
+        exchange, self.exchange = self.exchange, None
         for reason in tuple(self._held):
             self.hold_reading(reason, False)
         if close or self.stopping:
@@ -136,7 +141,7 @@ class ClientConnection(asyncio.Protocol):
         self, status: int, code: str, message: str, *, shape: Shape, retry_after_seconds: int | None = None
     ) -> None:
         """Answer the current request with an error of our own and close."""
-        exchange = self._exchange
+        exchange = self.exchange
         self.write(
             error_response(
                 status,
@@ -153,7 +158,7 @@ class ClientConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Break the connection off."""
         self.phase = "closed"
-        exchange, self._exchange = self._exchange, None
+        exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()
         self.transport.abort()
@@ -178,8 +183,8 @@ class ClientConnection(asyncio.Protocol):
         elif self.phase in ("draining", "closed"):
             if now - self._ended_at > limits.linger_seconds:
                 self.abort()
-        elif self.phase == "exchange" and self._exchange is not None:
-            self._check_exchange(self._exchange, now)
+        elif self.phase == "exchange" and self.exchange is not None:
+            self._check_exchange(self.exchange, now)
 
     def hand_over(self) -> bytes:
         """The transport now belongs to somebody else (TLS, a tunnel); returns bytes that were already read."""
@@ -219,14 +224,14 @@ class ClientConnection(asyncio.Protocol):
             raise BadHead("the request target must be a path: this is no general proxy")
         backend = self.door.backends[self._plane or plane_of(head)]
         self.phase = "exchange"
-        self._exchange = exchange = Exchange(self, head, backend)
+        self.exchange = exchange = Exchange(self, head, backend)
         rest, self._buffer = self._buffer, b""
         exchange.start()
         if rest:
             self._exchange_data(rest)
 
     def _exchange_data(self, data: bytes) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         if exchange is None or exchange.body.done:
             rest = data
         else:
@@ -250,7 +255,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _check_exchange(self, exchange: Exchange, now: float) -> None:
         limits = self.limits
-        if not exchange.body.done:
+        if exchange.splicing:
+            since = exchange.waits_for_client()
+            if since is not None and now - since > min(limits.body_seconds, limits.stall_seconds):
+                self.abort()
+        elif not exchange.body.done:
             if not self._held and now - self._touched > limits.body_seconds:
                 message = (
                     "Your socket connection to the server was not read from or written to within the timeout period."

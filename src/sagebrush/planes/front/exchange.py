@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from sagebrush.planes.front import splice
 from sagebrush.planes.front.answers import shape_of
-from sagebrush.planes.front.backend import Backend, BackendDown, Upstream
+from sagebrush.planes.front.backend import WRITE_HIGH_WATER, Backend, BackendDown, Upstream
 from sagebrush.planes.front.framing import BadBody, Body, ChunkedBody, EndlessBody, LengthBody
 from sagebrush.planes.front.heads import (
     END,
@@ -18,6 +20,7 @@ from sagebrush.planes.front.heads import (
     upstream_head,
     with_connection,
 )
+from sagebrush.planes.front.splice import Splice
 
 if TYPE_CHECKING:
     from sagebrush.planes.front.connection import ClientConnection
@@ -54,6 +57,9 @@ class Exchange:
         self._response_body: Body = LengthBody(0)
         self._client_closes = False
         self._plane_reusable = True
+        self._splice: Splice | None = None
+        self._draining: tuple[asyncio.Transport, Callable[[], None]] | None = None
+        self._inbound = False
 
     def start(self) -> None:
         """Get a connection to the plane and send what is there."""
@@ -73,6 +79,7 @@ class Exchange:
         piece = data if used == len(data) else data[:used]
         if self._upstream is not None:
             self._send(piece)
+            self._consider_splice(self.body, self._upstream.transport, self._splice_request)
         else:
             self._unsent.append(piece)
         return data[used:]
@@ -81,6 +88,7 @@ class Exchange:
         """The client is gone."""
         if self._connecting is not None:
             self._connecting.cancel()
+        self._stop_splice()
         if self._upstream is not None:
             self._upstream.release(reusable=False)
             self._upstream = None
@@ -89,6 +97,8 @@ class Exchange:
         """Whether the client takes more of the response just now."""
         if self._upstream is not None:
             self._upstream.read(writable)
+        if writable:
+            self._drained()
 
     def expire(self, status: int, code: str, message: str) -> None:
         """Give up waiting: answer if nothing was answered yet, else break off."""
@@ -96,6 +106,17 @@ class Exchange:
             self._refuse(status, code, message)
         else:
             self._client.abort()
+
+    def waits_for_client(self) -> float | None:
+        """Since when a spliced body waits for the client to send or take more; None when it does not."""
+        moving = self._splice
+        if moving is None or moving.waiting_for != ("source" if self._inbound else "sink"):
+            return None
+        return moving.since
+
+    @property
+    def splicing(self) -> bool:
+        return self._splice is not None
 
     # What the plane's connection says
 
@@ -113,6 +134,7 @@ class Exchange:
 
     def upstream_lost(self, error: Exception | None) -> None:
         self._upstream = None
+        self._stop_splice()
         self._client.hold_reading("upstream", False)
         if self.response is None:
             if self._may_send_again(error):
@@ -128,6 +150,8 @@ class Exchange:
 
     def upstream_writable(self, writable: bool) -> None:
         self._client.hold_reading("upstream", not writable)
+        if writable:
+            self._drained()
 
     # Sending
 
@@ -241,9 +265,101 @@ class Exchange:
             self._plane_reusable = False  # More than it announced: that connection is not to be trusted.
         if body.done:
             self._finish()
+        else:
+            self._consider_splice(body, self._client.transport, self._splice_response)
 
     def _finish(self) -> None:
+        self._stop_splice()
         if self._upstream is not None:
             upstream, self._upstream = self._upstream, None
             upstream.release(reusable=self._plane_reusable and self.body.done)
         self._client.exchange_done(close=self._client_closes)
+
+    # Long bodies
+
+    def _consider_splice(self, body: Body, sink: asyncio.Transport, begin: Callable[[LengthBody], None]) -> None:
+        """Let the kernel move the rest of a long body, as soon as ``sink`` has written what is queued."""
+        if (
+            not splice.AVAILABLE
+            or not isinstance(body, LengthBody)
+            or body.remaining < splice.WORTHWHILE_BYTES
+            or not self._client.plain
+            or self._splice is not None
+            or self._draining is not None
+        ):
+            return
+        if sink.get_write_buffer_size() == 0:
+            begin(body)
+        else:
+            # With no room at all the transport reports itself full now, and writable once all is out.
+            self._draining = (sink, lambda: begin(body))
+            sink.set_write_buffer_limits(high=0)
+
+    def _drained(self) -> None:
+        if self._draining is not None:
+            sink, begin = self._draining
+            self._draining = None
+            sink.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+            begin()
+
+    def _splice_request(self, body: LengthBody) -> None:
+        upstream = self._upstream
+        if upstream is None or self._splice is not None or body.done or not splice.possible(upstream.transport):
+            return
+        if body is not self.body or self._client.transport.is_closing() or self.response is not None:
+            return
+        self._sent = None
+        self._inbound = True
+        self._client.hold_reading("splicing", True)
+
+        def ended(left: int) -> None:
+            self._splice = None
+            body.remaining, body.done = left, left == 0
+            self._client.hold_reading("splicing", False)
+            if left and upstream is self._upstream and not self._client.transport.is_closing():
+                # Reading again, each side finds out by itself which one has ended.
+                upstream.read(True)
+
+        self._begin_splice(self._client.transport, upstream.transport, body.remaining, ended)
+
+    def _splice_response(self, body: LengthBody) -> None:
+        upstream = self._upstream
+        if upstream is None or self._splice is not None or body.done or body is not self._response_body:
+            return
+        if upstream.transport.is_closing() or not splice.possible(self._client.transport):
+            return
+        self._inbound = False
+        upstream.read(False)
+
+        def ended(left: int) -> None:
+            self._splice = None
+            body.remaining, body.done = left, left == 0
+            if body.done:
+                self._finish()
+            else:
+                upstream.read(True)
+
+        self._begin_splice(upstream.transport, self._client.transport, body.remaining, ended)
+
+    def _begin_splice(
+        self, source: asyncio.Transport, sink: asyncio.Transport, count: int, ended: Callable[[int], None]
+    ) -> None:
+        def once(left: int) -> None:
+            # A splice may end before its constructor returns.
+            loop.call_soon(settled, left)
+
+        def settled(left: int) -> None:
+            if self._splice is moving:
+                ended(left)
+
+        loop = asyncio.get_running_loop()
+        self._splice = moving = Splice(source, sink, count, once)
+
+    def _stop_splice(self) -> None:
+        if self._draining is not None:
+            sink, _ = self._draining
+            self._draining = None
+            sink.set_write_buffer_limits(high=WRITE_HIGH_WATER)
+        if self._splice is not None:
+            self._splice.cancel()
+            self._splice = None

@@ -16,6 +16,7 @@ import logging
 import re
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -53,6 +54,7 @@ class ConnectProxy:
         self._door = door
         self._tls_context = tls_context
         self._tasks: set[asyncio.Task[None]] = set()
+        self._tunnels: weakref.WeakSet[TunnelEnd] = weakref.WeakSet()
         self._unreachable: dict[str, float] = {}
 
     def begin(self, client: ClientConnection, head: RequestHead) -> None:
@@ -64,8 +66,11 @@ class ConnectProxy:
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
+        """End every tunnel and every CONNECT that is under way."""
         for task in self._tasks:
             task.cancel()
+        for end in tuple(self._tunnels):
+            end.transport.abort()
 
     async def _serve(self, client: ClientConnection, head: RequestHead, rest: bytes) -> None:
         transport = client.transport
@@ -115,7 +120,7 @@ class ConnectProxy:
         near.write(CONNECTION_ESTABLISHED)
         if rest:
             far.transport.write(rest)
-        join(near, far)
+        self._tunnels.add(join(near, far))
 
     async def _through(self, proxy: str, host: str, port: int) -> TunnelEnd:
         """A connection to ``host`` through the user's own proxy."""

@@ -76,8 +76,8 @@ class TunnelEnd(asyncio.Protocol):
             self.peer.transport.resume_reading()
 
 
-def join(near: asyncio.Transport, far: TunnelEnd) -> None:
-    """Connect the transport ``near`` (paused) and ``far`` with each other."""
+def join(near: asyncio.Transport, far: TunnelEnd) -> TunnelEnd:
+    """Connect the transport ``near`` (paused) and ``far`` with each other; returns the near end."""
     end = TunnelEnd()
     end.connection_made(near)
     near.set_protocol(end)
@@ -86,3 +86,4 @@ def join(near: asyncio.Transport, far: TunnelEnd) -> None:
     near.resume_reading()
     if not far.transport.is_closing():
         far.transport.resume_reading()
+    return end

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Connection, Float, Table, Text, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from sagebrush.substrate.compute.instances import InstanceType
 from sagebrush.substrate.compute.specification import Limits
+from sagebrush.substrate.compute.tables import reservations
 from sagebrush.substrate.errors import CallerError, JobFailure
-from sagebrush.substrate.store import STATE
-
-reservations = Table(
-    "reservations",
-    STATE.metadata,
-    Column("owner_id", Text, primary_key=True),
-    Column("vcpus", Float, nullable=False),
-    Column("memory_gib", Float, nullable=False),
-)
 
 #: Sums of floats: less than this is no capacity.
 _TOLERANCE = 1e-6

@@ -12,7 +12,9 @@ _CGROUPS = Path("/sys/fs/cgroup")
 def cpus() -> float:
     """CPUs that this process may use: affinity, and the quota of our control group where there is one."""
     usable = float(len(os.sched_getaffinity(0)))
-    quota = _words(_CGROUPS / "cpu.max") or _words(_CGROUPS / "cpu/cpu.cfs_quota_us", _CGROUPS / "cpu/cpu.cfs_period_us")
+    quota = _words(_CGROUPS / "cpu.max") or _words(
+        _CGROUPS / "cpu/cpu.cfs_quota_us", _CGROUPS / "cpu/cpu.cfs_period_us"
+    )
     if len(quota) == 2 and quota[0].isdigit() and int(quota[1]) > 0:
         usable = min(usable, int(quota[0]) / int(quota[1]))
     return usable

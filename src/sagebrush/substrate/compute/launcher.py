@@ -108,7 +108,13 @@ class Launcher:
         ]
         try:
             return os.posix_spawn(
-                sys.executable, command, {}, file_actions=actions, setsid=True, setsigmask=[], setsigdef=[signal.SIGPIPE]
+                sys.executable,
+                command,
+                {},
+                file_actions=actions,
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE],
             )
         except OSError as error:
             raise Fault(f"cannot start a shim: {error}") from error

@@ -45,7 +45,9 @@ def lock_is_held(directory: Path) -> bool:
 def is_same_process(state: dict[str, Any], who: str) -> bool:
     """Whether the recorded 'shim' or 'keeper' lives: pid, start time and boot must agree, so no reuse deceives."""
     pid, start = state.get(f"{who}_pid"), state.get(f"{who}_start")
-    return bool(pid) and start is not None and state["boot_id"] == record.boot_id() and record.start_time(pid) == start
+    if pid is None or start is None or state["boot_id"] != record.boot_id():
+        return False
+    return bool(record.start_time(pid) == start)
 
 
 def open_process(state: dict[str, Any], who: str) -> int | None:

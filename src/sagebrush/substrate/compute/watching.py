@@ -104,7 +104,7 @@ class Watcher:
             return  # The pipe is full of wake-ups.
 
     def _run(self) -> None:
-        while not self._closed:
+        while True:
             ready = [descriptor for descriptor, _ in self._poll.poll()]
             with self._lock:
                 if self._closed:

@@ -82,6 +82,7 @@ class Incoming:
     ):
         self._files = files
         self._hashes = Hashes(algorithms)
+        self._digests: dict[str, bytes] | None = None
         self._size = 0
         self._place = place
         self._few: bytearray | None = bytearray() if inline else None
@@ -107,10 +108,16 @@ class Incoming:
             self._create()
         self._append(data)
 
+    def digests(self) -> dict[str, bytes]:
+        """The digests of what was taken, by algorithm; nothing more can be taken."""
+        if self._digests is None:
+            self._digests = self._hashes.finish()
+        return self._digests
+
     def finish(self) -> Received:
         """Make everything in a file durable. It is no object yet; after a crash it is an orphan and swept."""
         if self._few is not None:
-            return Received(inline.new_name(), self._size, self._hashes.finish(), content=bytes(self._few))
+            return Received(inline.new_name(), self._size, self.digests(), content=bytes(self._few))
         with disk_errors():
             if self._place is not None or self._size > GROUPED_BYTES:
                 os.fsync(self._descriptor)
@@ -119,8 +126,8 @@ class Incoming:
                 self._files.sync(self._file, self._descriptor)
         self._close()
         if self._place is not None:
-            return Received(self._file, self._size, self._hashes.finish(), self._place.offset, placed=True)
-        return Received(self._file, self._size, self._hashes.finish())
+            return Received(self._file, self._size, self.digests(), self._place.offset, placed=True)
+        return Received(self._file, self._size, self.digests())
 
     def discard(self) -> None:
         """Forget the bytes; harmless after :meth:`finish` has failed."""

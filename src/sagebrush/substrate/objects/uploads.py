@@ -60,6 +60,10 @@ class IncomingPart:
             raise errors.incomplete_body()
         self._incoming.write(data)
 
+    def digests(self) -> dict[str, bytes]:
+        """The digests of what was taken, by algorithm; nothing more can be taken."""
+        return self._incoming.digests()
+
     def finish(self) -> Received:
         """Make the bytes durable; they are no part yet."""
         received = self._incoming.finish()

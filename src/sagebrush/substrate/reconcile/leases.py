@@ -1,100 +1,110 @@
-"""Taking, renewing and giving back leases. Time is monotonic on one machine, the database's with PostgreSQL."""
+"""Taking, renewing and giving back leases.
+
+Lease time is the store's: monotonic on one machine, the database's with PostgreSQL. A lease is over when its time is
+up, or at once when its owner is a process of this machine that lives no more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, select, text, update
+from sqlalchemy import ColumnElement, Connection, case, or_, select, update
 
-from sagebrush.substrate.clock import Clock
-from sagebrush.substrate.reconcile.owner import boot_id, is_dead
-from sagebrush.substrate.resources.rows import Lease
+from sagebrush.substrate.reconcile.owner import is_dead
+from sagebrush.substrate.resources.lease import Lease
 from sagebrush.substrate.resources.tables import resources
 from sagebrush.substrate.store import Store
 
 LEASE_SECONDS = 30
+_C = resources.c
 
 
 @dataclass(frozen=True, slots=True)
 class Leases:
-    """The leases of one process (``owner``) in one store."""
+    """The leases of one loop; ``owner`` is its process's identity and something unique."""
 
     store: Store
-    clock: Clock
     owner: str
 
-    def due(self, kinds: Collection[str]) -> bool:
-        """Whether anything waits that this process might take; a read, so that idling commits nothing."""
-        return self.store.read(lambda c: bool(self._candidates(c, kinds, 1)))
+    def due(self, kinds: Collection[str], holding: Collection[str]) -> bool:
+        """Whether anything waits that might be taken; a read, so that idling commits nothing."""
+        return bool(self.store.read(lambda conn: self._free(conn, kinds, holding, 1)))
 
-    def take(self, kinds: Collection[str], limit: int) -> list[Lease]:
-        """Lease up to ``limit`` resources that are due and free, their dead owner's, or expired."""
+    def take(self, kinds: Collection[str], holding: Collection[str], limit: int) -> list[Lease]:
+        """Lease up to ``limit`` resources of these kinds that are due and in nobody's hands."""
 
         def claim(tx: Connection) -> list[Lease]:
+            until = self._until(tx)
             taken = []
-            until = self._now(tx) + LEASE_SECONDS * 1_000_000
-            for resource_id, token in self._candidates(tx, kinds, limit):
-                where = (resources.c.id == resource_id) & (resources.c.lease_token == token)
+            for resource_id, token in self._free(tx, kinds, holding, limit):
                 values = {"lease_owner": self.owner, "lease_token": token + 1, "lease_until_us": until}
-                if tx.execute(update(resources).where(where).values(**values)).rowcount == 1:
-                    taken.append(Lease(resource_id, self.owner, token + 1))
+                tx.execute(update(resources).where(_C.id == resource_id).values(**values))
+                taken.append(Lease(resource_id, self.owner, token + 1))
             return taken
 
         return self.store.write(claim)
 
-    def renew(self, leases: Iterable[Lease]) -> None:
-        """Prolong what is held; a lease that was lost meanwhile stays lost."""
-        held = list(leases)
+    def renew(self) -> set[str]:
+        """Prolong everything that is held; the ids of it. What is not among them was lost."""
 
-        def prolong(tx: Connection) -> None:
-            until = self._now(tx) + LEASE_SECONDS * 1_000_000
-            for lease in held:
-                tx.execute(update(resources).where(_mine(lease)).values(lease_until_us=until))
+        def prolong(tx: Connection) -> set[str]:
+            mine = _C.lease_owner == self.owner
+            tx.execute(update(resources).where(mine).values(lease_until_us=self._until(tx)))
+            return set(tx.execute(select(_C.id).where(mine)).scalars())
 
-        if held:
-            self.store.write(prolong)
+        return self.store.write(prolong)
 
-    def release(self, lease: Lease, *, asleep_since_us: int | None) -> None:
-        """Give a lease back. With ``asleep_since_us`` (wall time) the resource sleeps unless woken after that."""
+    def put_to_sleep(self, lease: Lease, wakes_seen: int) -> bool:
+        """Give a lease back and let the resource sleep; True when somebody woke it since ``wakes_seen``.
 
-        def give_back(tx: Connection) -> None:
-            tx.execute(update(resources).where(_mine(lease)).values(lease_owner=None, lease_until_us=None))
-            if asleep_since_us is not None:
-                not_woken = (resources.c.id == lease.resource_id) & (resources.c.wake_at_us < asleep_since_us)
-                tx.execute(update(resources).where(not_woken).values(wake_at_us=None))
+        Commits nothing where the lease is gone already, as after a terminal transition.
+        """
+        if self.store.read(lambda conn: conn.execute(select(_C.id).where(_mine(lease))).first()) is None:
+            return False
 
-        self.store.write(give_back)
+        def give_back(tx: Connection) -> bool:
+            wakes = tx.execute(select(_C.wakes).where(_mine(lease))).scalar()
+            if wakes is None:
+                return False
+            sleep = case((_C.wakes == wakes_seen, None), else_=_C.wake_at_us)
+            values = {"lease_owner": None, "lease_until_us": None, "wake_at_us": sleep}
+            tx.execute(update(resources).where(_mine(lease)).values(**values))
+            return wakes != wakes_seen
 
-    def _candidates(self, connection: Connection, kinds: Collection[str], limit: int) -> list[tuple[str, int]]:
-        c = resources.c
+        return self.store.write(give_back)
+
+    def give_back(self, leases: Sequence[Lease]) -> None:
+        """Give leases back as they are: whoever looks next may take the resources up."""
+
+        def free(tx: Connection) -> None:
+            for lease in leases:
+                tx.execute(update(resources).where(_mine(lease)).values(lease_owner=None, lease_until_us=None))
+
+        if leases:
+            self.store.write(free)
+
+    def _free(
+        self, connection: Connection, kinds: Collection[str], holding: Collection[str], limit: int
+    ) -> list[tuple[str, int]]:
+        """(id, lease token) of what is due and free, longest due first."""
+        waiting = _C.wake_at_us.is_not(None) & (_C.wake_at_us <= self.store.clock.now_us())
+        owners = connection.execute(select(_C.lease_owner).where(waiting, _C.lease_owner.is_not(None)).distinct())
+        one_host = self.store.dialect == "sqlite"
+        dead = [owner for (owner,) in owners if owner != self.owner and is_dead(owner, one_host=one_host)]
+        over = _C.lease_until_us <= self.store.lease_time_us(connection)
         rows = connection.execute(
-            select(c.id, c.lease_token, c.lease_owner, c.lease_until_us)
-            .where(c.wake_at_us.is_not(None), c.wake_at_us <= self.clock.now_us(), c.kind.in_(kinds))
-            .where(c.deleted_us.is_(None), c.lease_owner.is_(None) | (c.lease_owner != self.owner))
-            .order_by(c.wake_at_us, c.id)
+            select(_C.id, _C.lease_token)
+            .where(waiting, _C.kind.in_(kinds), _C.deleted_us.is_(None))
+            .where(or_(_C.lease_owner.is_(None), over, _C.lease_owner.in_(dead)))
+            .order_by(_C.wake_at_us, _C.id)
+            .limit(limit + len(holding))
         )
-        now = self._now(connection)
-        free: list[tuple[str, int]] = []
-        dead: dict[str, bool] = {}
-        for resource_id, token, owner, until in rows:
-            if owner is not None:
-                if owner not in dead:
-                    dead[owner] = is_dead(owner) or (self.store.dialect == "sqlite" and not owner.startswith(boot_id()))
-                if not dead[owner] and until is not None and until > now:
-                    continue
-            free.append((resource_id, token))
-            if len(free) >= limit:
-                break
-        return free
+        return [(row.id, row.lease_token) for row in rows if row.id not in holding][:limit]
 
-    def _now(self, connection: Connection) -> int:
-        if self.store.dialect == "postgresql":
-            seconds = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
-            return int(seconds * 1_000_000)
-        return self.clock.monotonic_us()
+    def _until(self, tx: Connection) -> int:
+        return self.store.lease_time_us(tx) + LEASE_SECONDS * 1_000_000
 
 
 def _mine(lease: Lease) -> ColumnElement[bool]:
-    c = resources.c
-    return (c.id == lease.resource_id) & (c.lease_owner == lease.owner) & (c.lease_token == lease.token)
+    return (_C.id == lease.resource_id) & (_C.lease_owner == lease.owner) & (_C.lease_token == lease.token)

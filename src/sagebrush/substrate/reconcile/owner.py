@@ -16,6 +16,15 @@ def boot_id() -> str:
         return "unknown-boot"
 
 
+@lru_cache
+def pid_namespace() -> str:
+    """What pids mean here: two containers on one machine have the same boot and the same pids."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return "unknown-namespace"
+
+
 def start_time(pid: int) -> str | None:
     """When a process started, in the kernel's ticks (field 22 of /proc/<pid>/stat); None when there is none."""
     try:
@@ -27,15 +36,18 @@ def start_time(pid: int) -> str | None:
 
 
 def process_identity() -> str:
-    """``<boot id>/<pid>/<start time>`` of this process."""
-    return f"{boot_id()}/{os.getpid()}/{start_time(os.getpid())}"
+    """``<boot id>/<pid namespace>/<pid>/<start time>`` of this process."""
+    return f"{boot_id()}/{pid_namespace()}/{os.getpid()}/{start_time(os.getpid())}"
 
 
-def is_dead(owner: str) -> bool:
-    """Whether that owner certainly lives no more, as far as this machine can tell."""
-    boot, _, rest = owner.partition("/")
-    pid, _, started = rest.partition("/")
-    if boot != boot_id() or not pid.isdigit():
-        # Another machine (or an earlier boot of this one): only the lease's end tells.
+def is_dead(owner: str, *, one_host: bool) -> bool:
+    """Whether the process in ``owner`` (what follows its identity is not looked at) certainly lives no more.
+
+    ``one_host``: all owners are of this machine, so that one of another boot is dead; else only the lease's end tells.
+    """
+    boot, namespace, pid, started = (owner.split("/") + [""] * 4)[:4]
+    if boot != boot_id():
+        return one_host
+    if namespace != pid_namespace() or not pid.isdigit() or start_time(os.getpid()) is None:
         return False
     return start_time(int(pid)) != started

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sagebrush.substrate.resources.lease import Lease
 from sagebrush.substrate.resources.resource import Resource, Row
-from sagebrush.substrate.resources.rows import Lease
 
 if TYPE_CHECKING:
     from sagebrush.substrate.platform import Platform

@@ -1,25 +1,22 @@
 """Declared resources: one table for all nouns, one declaration per noun, the plain verbs for free.
 
-Start with :class:`Resource`; ``rows.py`` reads and changes, ``listing.py`` is the ListQuery, ``tagging.py`` the tags.
+Start with :class:`Resource`; ``rows.py`` reads, ``changing.py`` creates and moves, ``listing.py`` is the ListQuery,
+``tagging.py`` the tag operations, ``plain.py`` the verbs that need no code of a capability's own.
 """
 
+from sagebrush.substrate.resources.changing import insert, soft_delete, transition, update_body
+from sagebrush.substrate.resources.checking import check
+from sagebrush.substrate.resources.history import transitions_of
+from sagebrush.substrate.resources.lease import Conflict, Lease, LeaseLost
 from sagebrush.substrate.resources.listing import page
-from sagebrush.substrate.resources.resource import IllegalTransition, ListSpec, Resource, Row, StateMachine, check
-from sagebrush.substrate.resources.rows import (
-    Conflict,
-    Lease,
-    LeaseLost,
-    fetch,
-    fetch_by_arn,
-    fetch_by_id,
-    insert,
-    soft_delete,
-    transition,
-    transitions_of,
-    update_body,
-)
+from sagebrush.substrate.resources.plain import plain_operations
+from sagebrush.substrate.resources.resource import IllegalTransition, ListSpec, Resource, Row, StateMachine
+from sagebrush.substrate.resources.rows import fetch, fetch_by_arn, fetch_by_id, find
+from sagebrush.substrate.resources.tag_rows import put_tags, remove_tags, tags_of
+from sagebrush.substrate.resources.tagging import TAG_OPERATIONS
 
 __all__ = [
+    "TAG_OPERATIONS",
     "Conflict",
     "IllegalTransition",
     "Lease",
@@ -32,9 +29,14 @@ __all__ = [
     "fetch",
     "fetch_by_arn",
     "fetch_by_id",
+    "find",
     "insert",
     "page",
+    "plain_operations",
+    "put_tags",
+    "remove_tags",
     "soft_delete",
+    "tags_of",
     "transition",
     "transitions_of",
     "update_body",

@@ -1,33 +1,34 @@
-"""ListQuery: from a List operation's request to one keyset-paged query (DESIGN 3.2)."""
+"""ListQuery: from a List operation's request to one keyset-paged query (DESIGN 3.2).
+
+Pages are cut by (sort value, id), not by position: what is created while somebody pages is neither doubled nor does it
+push anything out of sight.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import JSON, Connection, and_, cast, func, or_, select
 
 from sagebrush.substrate.clock import from_datetime
-from sagebrush.substrate.errors import validation
+from sagebrush.substrate.errors import Fault
+from sagebrush.substrate.resources.page_tokens import seal, unseal
 from sagebrush.substrate.resources.resource import ListSpec, Resource
-from sagebrush.substrate.resources.rows import to_row
+from sagebrush.substrate.resources.rows import COLUMNS, to_row
 from sagebrush.substrate.resources.tables import resources
 
 if TYPE_CHECKING:
     from sagebrush.substrate.calls import Call
 
-#: Input members with the same meaning in every List operation, and the condition each adds.
+_BODY = "body."
+#: Input members with the same meaning in every List operation: the column each bounds, and from which side.
 _TIME_FILTERS = {
     "CreationTimeAfter": ("created_us", "after"),
     "CreationTimeBefore": ("created_us", "before"),
     "LastModifiedTimeAfter": ("modified_us", "after"),
     "LastModifiedTimeBefore": ("modified_us", "before"),
 }
-PURPOSE = "list-token"
 
 
 def page(connection: Connection, resource: Resource, call: Call, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,26 +37,32 @@ def page(connection: Connection, resource: Resource, call: Call, request: Mappin
     The token is authenticated and bound to operation, filters and account; any other raises ValidationException.
     """
     spec = resource.listing
-    assert spec is not None
-    column = resources.c[spec.sort.get(request.get("SortBy", ""), spec.default_sort)]
+    if spec is None:
+        raise Fault(f"{resource.noun} declares no listing")
+    key = _value(connection, spec.sort.get(request.get("SortBy", ""), spec.default_sort))
     descending = request.get("SortOrder", spec.default_order) == "Descending"
     limit = int(request.get("MaxResults", spec.default_limit))
-    query = select(resources).where(_filters(resource, spec, call, request))
+    query = select(*COLUMNS, key.label("sort_key")).where(*_filters(connection, resource, spec, call, request))
     if token := request.get("NextToken"):
-        last_value, last_id = _open_token(call, spec, request, token)
-        beyond = (column < last_value) if descending else (column > last_value)
-        tie = and_(column == last_value, resources.c.id < last_id if descending else resources.c.id > last_id)
-        query = query.where(or_(beyond, tie))
-    order = (column.desc(), resources.c.id.desc()) if descending else (column.asc(), resources.c.id.asc())
+        query = query.where(_beyond(key, *unseal(call, request, token), descending))
+    order = (key.desc(), resources.c.id.desc()) if descending else (key.asc(), resources.c.id.asc())
     found = connection.execute(query.order_by(*order).limit(limit + 1)).all()
     answer: dict[str, Any] = {spec.member: [spec.summary(to_row(row)) for row in found[:limit]]}
     if len(found) > limit:
         last = found[limit - 1]
-        answer["NextToken"] = _seal_token(call, spec, request, (getattr(last, column.name), last.id))
+        answer["NextToken"] = seal(call, request, (last.sort_key, last.id))
     return answer
 
 
-def _filters(resource: Resource, spec: ListSpec, call: Call, request: Mapping[str, Any]) -> Any:
+def _beyond(key: Any, value: Any, last_id: str, descending: bool) -> Any:
+    further = key < value if descending else key > value
+    tie = resources.c.id < last_id if descending else resources.c.id > last_id
+    return or_(further, and_(key == value, tie))
+
+
+def _filters(
+    connection: Connection, resource: Resource, spec: ListSpec, call: Call, request: Mapping[str, Any]
+) -> list[Any]:
     c = resources.c
     conditions = [
         c.account == call.account,
@@ -64,7 +71,7 @@ def _filters(resource: Resource, spec: ListSpec, call: Call, request: Mapping[st
         c.deleted_us.is_(None),
     ]
     if fragment := request.get("NameContains"):
-        # lower() on both sides: SageMaker's NameContains does not look at case.
+        # Names differ by more than case (their ARNs must), so looking at case would only hide what was meant.
         conditions.append(c.name.icontains(fragment, autoescape=True))
     for member, (name, side) in _TIME_FILTERS.items():
         if moment := request.get(member):
@@ -72,32 +79,17 @@ def _filters(resource: Resource, spec: ListSpec, call: Call, request: Mapping[st
             conditions.append(c[name] > bound if side == "after" else c[name] < bound)
     for member, name in spec.equals.items():
         if (value := request.get(member)) is not None:
-            conditions.append(c[name] == value)
-    return and_(*conditions)
+            conditions.append(_value(connection, name) == value)
+    return conditions
 
 
-def _binding(call: Call, spec: ListSpec, request: Mapping[str, Any]) -> str:
-    """What a token is good for: everything of the request but the page size and the token itself."""
-    kept = {key: value for key, value in request.items() if key not in {"NextToken", "MaxResults"}}
-    text = json.dumps([call.account, call.region, spec.operation, kept], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _seal_token(call: Call, spec: ListSpec, request: Mapping[str, Any], position: tuple[Any, str]) -> str:
-    payload = json.dumps([_binding(call, spec, request), *position]).encode()
-    mac = call.platform.identity.sign(PURPOSE, payload)[:16]
-    return base64.urlsafe_b64encode(mac + payload).decode()
-
-
-def _open_token(call: Call, spec: ListSpec, request: Mapping[str, Any], token: str) -> tuple[Any, str]:
-    try:
-        sealed = base64.urlsafe_b64decode(token.encode())
-        mac, payload = sealed[:16], sealed[16:]
-        if not hmac.compare_digest(mac, call.platform.identity.sign(PURPOSE, payload)[:16]):
-            raise ValueError("forged")
-        binding, value, last_id = json.loads(payload)
-        if binding != _binding(call, spec, request):
-            raise ValueError("another listing's")
-    except ValueError:
-        raise validation("The NextToken is not valid for this request. Repeat the request without it.") from None
-    return value, last_id
+def _value(connection: Connection, name: str) -> Any:
+    """A column, or a member of the body as text (empty where it is absent, so that it can be sorted by)."""
+    if not name.startswith(_BODY):
+        return resources.c[name]
+    path = name.removeprefix(_BODY).split(".")
+    if connection.dialect.name == "sqlite":
+        found = func.json_extract(resources.c.body, "$." + ".".join(f'"{step}"' for step in path))
+    else:
+        found = func.json_extract_path_text(cast(resources.c.body, JSON), *path)
+    return func.coalesce(found, "")

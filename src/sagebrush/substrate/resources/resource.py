@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
 from typing import Any
 
 from sagebrush.substrate import arns
@@ -18,23 +16,33 @@ class IllegalTransition(Fault):
 
 @dataclass(frozen=True)
 class StateMachine:
-    """Pure: ``transitions`` maps (state, event) to the next state; ``terminal`` states have no background work."""
+    """Pure: ``transitions`` maps (state, event) to the next state; ``terminal`` states have no background work.
+
+    Where a capability's model has a function for it, ``transitions`` may be that function; it raises for what is
+    illegal.
+    """
 
     initial: str
-    transitions: Mapping[tuple[str, str], str]
+    transitions: Mapping[tuple[str, str], str] | Callable[[str, str], str]
     terminal: frozenset[str]
 
     def next(self, state: str, event: str) -> str:
         """The state after ``event``. Raises IllegalTransition."""
         try:
+            if callable(self.transitions):
+                return str(self.transitions(state, event))
             return self.transitions[state, event]
-        except KeyError:
+        except (KeyError, ValueError):
             raise IllegalTransition(f"no event {event!r} in state {state!r}") from None
+
+
+#: Of a noun that has no states: it exists or it does not.
+STATELESS = StateMachine(initial="", transitions={}, terminal=frozenset({""}))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One resource as stored. ``body`` is the resource's own JSON document."""
+    """One resource as stored. ``body`` is the resource's own document; ``wakes`` counts who called the loop."""
 
     id: str
     account: str
@@ -49,6 +57,11 @@ class Row:
     lease_token: int
     body: Mapping[str, Any]
     parent: str | None = None
+    wakes: int = 0
+
+
+#: A history entry: status, secondary, message, started_us, ended_us (None while open).
+Transition = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,10 @@ class ListSpec:
     """How the List operation reads the rows.
 
     ``member`` is the output's list (``TrainingJobSummaries``), ``summary`` makes one entry of it. ``equals`` maps input
-    members to columns (``{"StatusEquals": "status"}``); ``sort`` maps SortBy's values to columns.
+    members to what they are compared with: a column (``{"StatusEquals": "status"}``) or a member of the body
+    (``{"ModelCardNameEquals": "body.ModelCardName"}``); ``sort`` maps SortBy's values the same way. The filters on
+    name, creation and modification time need no mention. The defaults of sort, order and limit are those that the
+    operation's documentation gives.
     """
 
     operation: str
@@ -76,8 +92,11 @@ class Resource:
     """One noun of an API, declared once.
 
     ``not_found`` and ``already_exists`` make the errors that clients match on (reference: AWS's own wording) from the
-    row's name and ARN. ``describe`` renders a row as the Describe output: it is also the detail of its events.
-    ``meter`` gives the attributes recorded with each transition, or None where nothing is metered.
+    row's name and ARN. ``describe`` renders a row and its history as the Describe output: it is also the detail of its
+    events, and without it there are none. ``meter`` gives the attributes of what is being used at a row's state, None
+    where nothing is; it is asked at every transition. ``status_member`` is empty where the noun has no states.
+    ``create``, ``describe_operation`` and ``delete`` name the operations where they are not verb + noun; None means
+    that there is no such operation.
     """
 
     service: str
@@ -85,20 +104,28 @@ class Resource:
     kind: str
     name_member: str
     arn_member: str
-    status_member: str
-    machine: StateMachine
-    describe: Callable[[Row, list[dict[str, Any]]], dict[str, Any]]
+    status_member: str = ""
+    machine: StateMachine = STATELESS
+    describe: Callable[[Row, Sequence[Transition]], dict[str, Any]] | None = None
     listing: ListSpec | None = None
     not_found: Callable[[str, str], CallerError] | None = None
     already_exists: Callable[[str, str], CallerError] | None = None
     event_source: str = "aws.sagemaker"
     event_detail_type: str = ""
-    meter: Callable[[Row], dict[str, Any]] | None = None
+    meter: Callable[[Row], Mapping[str, Any] | None] | None = None
+    create: str | None = ""
+    describe_operation: str | None = ""
+    delete: str | None = ""
 
-    @cached_property
+    @property
     def detail_type(self) -> str:
         """EventBridge's detail-type of this noun's events."""
         return self.event_detail_type or f"SageMaker {self.noun} State Change"
+
+    def operation(self, verb: str) -> str | None:
+        """The API's operation for ``Create``, ``Describe`` or ``Delete``; None where it has none."""
+        given = {"Create": self.create, "Describe": self.describe_operation, "Delete": self.delete}[verb]
+        return verb + self.noun if given == "" else given
 
     def arn(self, account: str, region: str, name: str) -> str:
         """The ARN of one of these."""
@@ -113,41 +140,3 @@ class Resource:
         if self.already_exists:
             return self.already_exists(name, arn)
         return validation(f'Cannot create already existing {self.noun} "{arn}".')
-
-
-def check(resource: Resource) -> None:
-    """Refuse, at start, a declaration that names what botocore's model lacks. Raises Fault naming the member."""
-    model = _service_model(resource.service)
-    create = model.operation_model(f"Create{resource.noun}")
-    describe = model.operation_model(f"Describe{resource.noun}")
-    _need(resource, create.input_shape, resource.name_member)
-    _need(resource, create.output_shape, resource.arn_member)
-    _need(resource, describe.output_shape, resource.status_member)
-    listing = resource.listing
-    if listing is None:
-        return
-    operation = model.operation_model(listing.operation)
-    _need(resource, operation.output_shape, listing.member)
-    for member in listing.equals:
-        _need(resource, operation.input_shape, member)
-    if "SortBy" in operation.input_shape.members:
-        unknown = set(listing.sort) - set(operation.input_shape.members["SortBy"].enum)
-        if unknown:
-            raise Fault(f"{resource.noun}: {listing.operation} cannot sort by {sorted(unknown)}")
-
-
-@lru_cache
-def _service_model(service: str) -> Any:
-    import botocore.session
-
-    return botocore.session.get_session().get_service_model(service)
-
-
-def _need(resource: Resource, shape: Any, member: str) -> None:
-    if shape is None or member not in shape.members:
-        raise Fault(f"{resource.noun}: botocore's {getattr(shape, 'name', 'shape')} has no member {member}")
-
-
-def encode(body: Mapping[str, Any]) -> str:
-    """A body as stored."""
-    return json.dumps(body, separators=(",", ":"))

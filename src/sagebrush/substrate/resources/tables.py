@@ -1,4 +1,4 @@
-"""The tables behind every declared resource: rows, history, tags, outbox, meters."""
+"""The tables behind every declared resource: rows, history, tags, meters."""
 
 from __future__ import annotations
 
@@ -6,27 +6,35 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, T
 
 from sagebrush.substrate.store import STATE
 
+
+def _sorted_text(length: int) -> String:
+    """Text that sorts by code point on both databases: the order of pages must not hang on a server's locale."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 resources = Table(
     "resources",
     STATE.metadata,
-    Column("id", String(26), primary_key=True),
+    Column("id", _sorted_text(26), primary_key=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
     Column("kind", String(64), nullable=False),
-    Column("name", String(256), nullable=False),
-    Column("parent", String(26)),
+    Column("name", _sorted_text(256), nullable=False),
+    Column("parent", String(2048)),
     Column("arn", String(2048), nullable=False),
-    Column("status", String(64), nullable=False),
+    Column("status", _sorted_text(64), nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("modified_us", BigInteger, nullable=False),
     # Counts changes; a writer that saw an older generation is refused.
     Column("generation", Integer, nullable=False),
-    Column("owner_token", String(2048)),
-    # The lease: who works on the row, its fencing number, and until when. wake_at_us NULL: nothing to do.
-    Column("lease_owner", String(128)),
+    Column("owner_token", String(2400)),
+    # The lease: who works on the row, its fencing number, and until when.
+    Column("lease_owner", String(200)),
     Column("lease_token", Integer, nullable=False),
     Column("lease_until_us", BigInteger),
+    # When the reconcile loop should look at it (NULL: nothing to do), and how often somebody outside the loop said so.
     Column("wake_at_us", BigInteger),
+    Column("wakes", Integer, nullable=False),
     Column("deleted_us", BigInteger),
     Column("body", Text, nullable=False),
     Column("body_version", Integer, nullable=False),
@@ -44,10 +52,11 @@ Index(
     postgresql_where=_LIVING,
 )
 Index("resources_arn", resources.c.arn, unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING)
-Index("resources_owner", resources.c.owner_token, unique=True)
-Index("resources_created", resources.c.account, resources.c.region, resources.c.kind, resources.c.created_us)
-Index("resources_modified", resources.c.account, resources.c.region, resources.c.kind, resources.c.modified_us)
-Index("resources_parent", resources.c.parent)
+# Of the dead as well: the repeat of a call must find what the first one made, even if it was deleted since.
+Index("resources_owner", resources.c.owner_token, resources.c.kind, unique=True)
+Index("resources_created", *(resources.c[n] for n in ("account", "region", "kind", "created_us", "id")))
+Index("resources_modified", *(resources.c[n] for n in ("account", "region", "kind", "modified_us", "id")))
+Index("resources_parent", resources.c.parent, resources.c.kind)
 _WAITING = text("wake_at_us IS NOT NULL")
 Index("resources_wake", resources.c.wake_at_us, sqlite_where=_WAITING, postgresql_where=_WAITING)
 
@@ -55,7 +64,7 @@ history = Table(
     "resource_history",
     STATE.metadata,
     Column("resource_id", String(26), ForeignKey("resources.id"), primary_key=True),
-    Column("sequence", Integer, primary_key=True),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
     Column("status", String(64), nullable=False),
     Column("secondary", String(64)),
     Column("message", Text, nullable=False),
@@ -67,44 +76,26 @@ tags = Table(
     "resource_tags",
     STATE.metadata,
     Column("resource_id", String(26), ForeignKey("resources.id"), primary_key=True),
-    Column("key", String(128), primary_key=True),
+    Column("key", _sorted_text(128), primary_key=True),
     Column("value", String(256), nullable=False),
 )
+Index("resource_tags_value", tags.c.key, tags.c.value)
 
-outbox = Table(
-    "outbox",
-    STATE.metadata,
-    Column("sequence", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("id", String(36), nullable=False, unique=True),
-    Column("account", String(12), nullable=False),
-    Column("region", String(32), nullable=False),
-    Column("source", String(128), nullable=False),
-    Column("detail_type", String(256), nullable=False),
-    Column("time_us", BigInteger, nullable=False),
-    Column("resource_arn", String(2048), nullable=False),
-    Column("causation_id", String(64), nullable=False),
-    Column("detail", Text, nullable=False),
-    sqlite_autoincrement=True,
-)
-
-outbox_consumers = Table(
-    "outbox_consumers",
-    STATE.metadata,
-    Column("consumer", String(128), primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-)
-
+# What a resource used, in intervals that neither overlap nor leave gaps; the open one has no end.
 meters = Table(
     "meters",
     STATE.metadata,
     Column("id", String(26), primary_key=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
+    Column("kind", String(64), nullable=False),
     Column("resource_arn", String(2048), nullable=False),
+    Column("resource_id", String(26), nullable=False),
     Column("status", String(64), nullable=False),
     Column("secondary", String(64)),
-    Column("time_us", BigInteger, nullable=False),
+    Column("started_us", BigInteger, nullable=False),
+    Column("ended_us", BigInteger),
     Column("attributes", Text, nullable=False),
 )
-Index("meters_resource", meters.c.resource_arn, meters.c.time_us)
-Index("meters_time", meters.c.account, meters.c.time_us)
+Index("meters_resource", meters.c.resource_id, meters.c.started_us)
+Index("meters_time", meters.c.account, meters.c.started_us)

@@ -1,7 +1,13 @@
-"""SQLite: one writer thread, each transaction in a savepoint, one commit and one fsync for all that wait."""
+"""SQLite: one writer thread, each transaction in a savepoint, one commit and one fsync for all that wait.
+
+Measured notes for those who write hot paths: a SQLAlchemy Core statement that is a module constant costs 20-40 us to
+run (its SQL is cached by the statement's structure; building the statement anew each call doubles that), and
+``connection.exec_driver_sql`` with ``?`` parameters about 10 us. The store's own share is about 5 us a transaction.
+"""
 
 from __future__ import annotations
 
+import os
 import queue
 import sqlite3
 import threading
@@ -10,33 +16,41 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool
 
 from sagebrush.substrate import faultpoints
-from sagebrush.substrate.store.store import Store, StoreClosed
+from sagebrush.substrate.clock import Clock, SystemClock
+from sagebrush.substrate.errors import Fault
+from sagebrush.substrate.store.store import Hook, Statistics, Store, StoreClosed, StoreUnavailable
 
 T = TypeVar("T")
 
-#: Transactions that share a commit at most, and that may wait before writers have to.
+#: Transactions that share a commit at most, and how long a batch may grow while others wait for its fsync.
 BATCH = 256
+BATCH_US = 50_000
+#: Transactions that may wait; callers are synchronous, so this bounds threads, and beyond it we refuse.
 QUEUE = 4096
+#: How long SQLite waits for another process's write lock.
 BUSY_TIMEOUT_MS = 30_000
+#: Idle connections kept for readers.
+IDLE_READERS = 64
 
 BEFORE_COMMIT = faultpoints.declare("store.before-commit")
 AFTER_COMMIT = faultpoints.declare("store.after-commit")
 
 
 class _Work:
-    """One caller's transaction and its outcome."""
+    """One caller's transaction and its outcome; ``done`` is held until there is one."""
 
     __slots__ = ("done", "error", "fn", "hooks", "result")
 
     def __init__(self, fn: Callable[[Connection], Any]):
         self.fn = fn
-        self.done = threading.Event()
+        self.done = threading.Lock()
+        self.done.acquire()
         self.result: Any = None
         self.error: BaseException | None = None
-        self.hooks: list[Callable[[], None]] = []
+        self.hooks: list[Hook] = []
 
 
 class SqliteStore(Store):
@@ -44,143 +58,193 @@ class SqliteStore(Store):
 
     dialect = "sqlite"
 
-    def __init__(self, path: Path):
-        super().__init__()
+    def __init__(self, path: Path, clock: Clock | None = None):
+        super().__init__(clock or SystemClock())
         self.path = path
-        self.engine = _engine(path)
-        self._queue: queue.Queue[_Work | None] = queue.Queue(QUEUE)
-        self._closed = threading.Event()
+        self._commits = 0
+        self._transactions = 0
+        _create(path)
+        self._engine = _engine(path)
+        self._idle: list[Connection] = []
+        self._closed = False
+        # Held while queueing, so that nothing can be queued behind the closing mark.
+        self._door = threading.Lock()
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._connection = self._engine.connect()
+        self._raw: sqlite3.Connection = self._connection.connection.dbapi_connection  # type: ignore[assignment]
         self._thread = threading.Thread(target=self._write_until_closed, name=f"writer-{path.stem}", daemon=True)
         self._thread.start()
 
     def write(self, fn: Callable[[Connection], T]) -> T:
-        if self._closed.is_set():
-            raise StoreClosed("the store is closed")
-        if threading.current_thread() is self._thread:
-            raise RuntimeError("write inside write: pass the connection on instead")
+        self._refuse_nesting()
+        self._refuse_write_in_read()
         work = _Work(fn)
-        self._queue.put(work)
-        # The writer may have stopped between the check above and the put.
-        while not work.done.wait(1.0):
-            if not self._thread.is_alive() and not work.done.is_set():
-                raise StoreClosed("the store was closed before the transaction ran")
+        with self._door:
+            if self._closed:
+                raise StoreClosed("the store is closed")
+            if self._queue.qsize() >= QUEUE:
+                raise StoreUnavailable(f"{QUEUE} transactions are waiting for {self.path.name} already")
+            self._queue.put(work)
+        work.done.acquire()
         if work.error is not None:
-            raise work.error
+            try:
+                raise work.error
+            finally:
+                del work  # the error's traceback refers to this frame
         result: T = work.result
         return result
 
     def read(self, fn: Callable[[Connection], T]) -> T:
-        with self.engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN")
-            try:
-                return fn(connection)
-            finally:
-                connection.exec_driver_sql("ROLLBACK")
+        self._refuse_nesting()
+        outer: Connection | None = getattr(self._local, "reading", None)
+        if outer is not None:
+            return fn(outer)
+        connection = self._reader()
+        raw: Any = connection.connection.dbapi_connection
+        raw.execute("BEGIN")
+        self._local.reading = connection
+        try:
+            return fn(connection)
+        finally:
+            self._local.reading = None
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            self._put_back(connection)
+
+    def stats(self) -> Statistics:
+        return Statistics(self._commits, self._transactions)
+
+    def lease_time_us(self, connection: Connection) -> int:
+        return self.clock.monotonic_us()
 
     def close(self) -> None:
-        if not self._closed.is_set():
-            self._closed.set()
+        with self._door:
+            if self._closed:
+                return
+            self._closed = True
             self._queue.put(None)
-            self._thread.join()
-            self.engine.dispose()
+        self._thread.join()
+        self._connection.close()
+        while self._idle:
+            self._idle.pop().close()
+        self._engine.dispose()
+
+    # -- readers ----------------------------------------------------------------------------------------------------
+
+    def _reader(self) -> Connection:
+        if self._closed:
+            raise StoreClosed("the store is closed")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            connection = self._engine.connect()
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+            return connection
+
+    def _put_back(self, connection: Connection) -> None:
+        if self._closed or len(self._idle) >= IDLE_READERS:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
     # -- the writer thread ------------------------------------------------------------------------------------------
 
     def _write_until_closed(self) -> None:
-        with self.engine.connect() as connection:
-            closing = False
-            while not closing:
-                batch = self._next_batch()
-                if batch[-1:] == [None]:
-                    closing, batch = True, batch[:-1]
-                works = [work for work in batch if work is not None]
-                if works:
-                    self._commit(connection, works)
-        while not self._queue.empty():
-            late = self._queue.get()
-            if late is not None:
-                late.error = StoreClosed("the store was closed before the transaction ran")
-                late.done.set()
-
-    def _next_batch(self) -> list[_Work | None]:
-        """Whatever waits, at least one; ends with None when the store is closing."""
-        batch: list[_Work | None] = [self._queue.get()]
-        while batch[-1] is not None and len(batch) < BATCH:
+        while (first := self._queue.get()) is not None:
+            works = [first]
             try:
-                batch.append(self._queue.get_nowait())
+                closing = self._commit_with_all_that_wait(works)
+            except BaseException as error:
+                self._roll_back()
+                failure = StoreUnavailable(f"{self.path.name} could not commit: {error}")
+                failure.__cause__ = error
+                for work in works:
+                    work.error = work.error or failure
+                    work.hooks = []
+                closing = False
+            for work in works:
+                self._run_hooks(work.hooks)
+                work.done.release()
+            if closing:
+                return
+
+    def _commit_with_all_that_wait(self, works: list[_Work]) -> bool:
+        """Run the first of ``works`` and whatever else waits, adding it to ``works``; commit them as one.
+
+        Returns whether the closing mark was met. Raises when nothing of the batch was committed.
+        """
+        closing = False
+        self._raw.execute("BEGIN IMMEDIATE")
+        until = self.clock.monotonic_us() + BATCH_US
+        self._run_one(works[0])
+        while len(works) < BATCH and self.clock.monotonic_us() < until:
+            try:
+                work = self._queue.get_nowait()
             except queue.Empty:
                 break
-        return batch
-
-    def _commit(self, connection: Connection, works: list[_Work]) -> None:
-        """Run the works and commit them as one; a failed commit fails them all, honestly."""
+            if work is None:
+                closing = True
+                break
+            works.append(work)
+            self._run_one(work)
+        faultpoints.reach(BEFORE_COMMIT)
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except Exception as error:
-            self._fail(works, error)
-            return
-        try:
-            for work in works:
-                self._run_one(connection, work)
-            faultpoints.reach(BEFORE_COMMIT)
-            connection.exec_driver_sql("COMMIT")
-        except BaseException as error:
-            _roll_back(connection)
-            self._fail([work for work in works if work.error is None], error)
-            for work in works:
-                work.done.set()
-            return
-        self.statistics.commits += 1
-        self.statistics.transactions += len(works)
+            self._raw.execute("COMMIT")
+        except BaseException:
+            if closing:
+                self._queue.put(None)
+            raise
         faultpoints.reach(AFTER_COMMIT)
-        for work in works:
-            for hook in work.hooks:
-                hook()
-            work.done.set()
+        self._commits += 1
+        self._transactions += len(works)
+        return closing
 
-    def _run_one(self, connection: Connection, work: _Work) -> None:
-        connection.exec_driver_sql("SAVEPOINT one")
+    def _run_one(self, work: _Work) -> None:
+        """Run one transaction in its savepoint. Raises when SQLite gave up the whole batch, not only this one."""
+        self._raw.execute("SAVEPOINT work")
         try:
-            work.result, work.hooks = self._run(work.fn, connection)
-        except Exception as error:
+            work.result, work.hooks = self._run(work.fn, self._connection)
+            self._still_in_transaction(None)
+        except BaseException as error:
             work.error = error
-            connection.exec_driver_sql("ROLLBACK TO one")
-        connection.exec_driver_sql("RELEASE one")
+            # A full disk makes SQLite roll back everything by itself: then the batch is lost, and all must hear it.
+            self._still_in_transaction(error)
+            self._raw.execute("ROLLBACK TO work")
+        self._raw.execute("RELEASE work")
 
-    @staticmethod
-    def _fail(works: list[_Work], error: BaseException) -> None:
-        for work in works:
-            work.error = error
-            work.done.set()
+    def _still_in_transaction(self, cause: BaseException | None) -> None:
+        if not self._raw.in_transaction:
+            raise Fault("the transaction ended inside write's function") from cause
+
+    def _roll_back(self) -> None:
+        if self._raw.in_transaction:
+            self._raw.execute("ROLLBACK")
 
 
-def _roll_back(connection: Connection) -> None:
-    raw: Any = connection.connection.dbapi_connection
-    if raw.in_transaction:
-        raw.execute("ROLLBACK")
+def _create(path: Path) -> None:
+    """Make the file readable by nobody else before anything is in it: it holds secrets."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _engine(path: Path) -> Engine:
     """Explicit transactions (the driver's own are off), WAL, and an fsync for every commit."""
     engine = create_engine(
         f"sqlite:///{path}",
-        poolclass=QueuePool,
-        pool_size=40,
-        max_overflow=40,
+        poolclass=NullPool,
         pool_reset_on_return=None,
-        skip_autocommit_rollback=True,
         isolation_level="AUTOCOMMIT",
         connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_MS / 1000, "cached_statements": 512},
     )
 
     @event.listens_for(engine, "connect")
-    def prepare(raw: sqlite3.Connection, _record: object) -> None:
+    def prepare(raw: sqlite3.Connection, _record: Any) -> None:
         for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
             "temp_store=MEMORY",
+            "journal_size_limit=67108864",
         ):
             raw.execute(f"PRAGMA {pragma}").fetchall()
 

@@ -53,13 +53,13 @@ def pack(events: Sequence[StoredEvent]) -> Chunk:
         raw_bytes=sum(e.size for e in events),
         min_ms=min(times),
         max_ms=max(times),
-        payload=zlib.compress(text.encode("utf-8", "surrogatepass"), 1),
+        payload=zlib.compress(text.encode(), 1),
     )
 
 
 def unpack(payload: bytes) -> list[StoredEvent]:
     """The events of a chunk in their order of arrival."""
-    times, ingested, messages = json.loads(zlib.decompress(payload).decode("utf-8", "surrogatepass"))
+    times, ingested, messages = json.loads(zlib.decompress(payload).decode())
     return [StoredEvent(t, i, m) for t, i, m in zip(times, ingested, messages, strict=True)]
 
 

@@ -49,7 +49,7 @@ class LogStore(Groups):
         if not events:
             return
         now_ms = self._clock.now_us() // 1000
-        stored = [StoredEvent(timestamp, now_ms, message) for timestamp, message in events]
+        stored = [StoredEvent(timestamp, now_ms, _sendable(message)) for timestamp, message in events]
         self._write(tx, target, stored)
         times = [e.timestamp_ms for e in stored]
         first, last = target.first_event_ms, target.last_event_ms
@@ -191,6 +191,11 @@ class LogStore(Groups):
         if prefix:
             return frozenset(s.id for s in self.list_streams(conn, group, prefix=prefix, limit=None))
         return None
+
+
+def _sendable(message: str) -> str:
+    """The message as UTF-8 can carry it: halves of surrogate pairs become question marks."""
+    return message if message.isascii() else message.encode("utf-8", "replace").decode()
 
 
 def _upper(end_ms: int | None) -> Position:

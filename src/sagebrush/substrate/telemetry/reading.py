@@ -21,6 +21,7 @@ from sagebrush.substrate.telemetry.tables import log_chunks as chunks
 _BATCH = 128
 
 Placed = tuple[Position, StoredEvent]
+_ChunkRow = Row[Any, Any, Any, Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def _negated(position: Position) -> Position:
     return -position[0], -position[1], -position[2]
 
 
-def _events(conn: Connection, row: Row[Any], span: Span) -> Iterator[Placed]:
+def _events(conn: Connection, row: _ChunkRow, span: Span) -> Iterator[Placed]:
     query = select(chunks.c.payload)
     query = query.where(chunks.c.stream_id == row.stream_id, chunks.c.first_sequence == row.first_sequence)
     for offset, event in enumerate(unpack(conn.execute(query).scalar_one())):
@@ -80,7 +81,7 @@ def _events(conn: Connection, row: Row[Any], span: Span) -> Iterator[Placed]:
             yield position, event
 
 
-def _rows(conn: Connection, span: Span, *, descending: bool) -> Iterator[Row[Any]]:
+def _rows(conn: Connection, span: Span, *, descending: bool) -> Iterator[_ChunkRow]:
     """The rows (without payload) of the chunks that may hold events of the span, in the order of their edge."""
     edge = chunks.c.max_ms if descending else chunks.c.min_ms
     keys = (edge, chunks.c.stream_id, chunks.c.first_sequence)

@@ -103,8 +103,10 @@ class ChannelPlanner:
         try:
             found = self._of_manifest(location) if channel.manifest else self._of_prefix(location, channel.uri)
         except CallerError as error:
-            raise self._no_objects(channel.uri, location) if error.code == "NoSuchBucket" else download_failed(
-                f"{error.code}: {error.message} ({channel.uri})"
+            raise (
+                self._no_objects(channel.uri, location)
+                if error.code == "NoSuchBucket"
+                else download_failed(f"{error.code}: {error.message} ({channel.uri})")
             ) from None
         _check_names(channel.name, found)
         return found
@@ -127,7 +129,9 @@ class ChannelPlanner:
         info, stream = self._objects.open(location.bucket, location.key)
         with stream:
             if info.size > _LARGEST_MANIFEST:
-                raise download_failed(f"the manifest {uri} has {info.size} bytes; at most {_LARGEST_MANIFEST} are read.")
+                raise download_failed(
+                    f"the manifest {uri} has {info.size} bytes; at most {_LARGEST_MANIFEST} are read."
+                )
             prefix, names = parse_manifest(stream.read(), uri)
         found = []
         for name in names:
@@ -137,7 +141,9 @@ class ChannelPlanner:
                 found.append(Placement(self._objects.head(prefix.bucket, key), name))
             except CallerError as error:
                 missing = f"s3://{prefix.bucket}/{key}"
-                raise download_failed(f"{error.code}: {error.message} ({missing}, named by the manifest {uri})") from None
+                raise download_failed(
+                    f"{error.code}: {error.message} ({missing}, named by the manifest {uri})"
+                ) from None
         return sorted(found, key=lambda placement: placement.info.key.encode())
 
     def _may(self, action: str, bucket: str, key: str, uri: str) -> None:

@@ -30,13 +30,16 @@ def write_config(
     cluster: Cluster,
     host: Host,
     channels: Sequence[Channel],
+    checkpoint_config: Mapping[str, str] | None = None,
 ) -> None:
-    """Write hyperparameters.json, resourceconfig.json and inputdataconfig.json of one host."""
-    files = {
+    """Write hyperparameters, resourceconfig, inputdataconfig (and checkpointconfig where there is one) of one host."""
+    files: dict[str, Any] = {
         "hyperparameters": dict(hyperparameters),
         "resourceconfig": resource_config(cluster, host),
         "inputdataconfig": input_data_config(channels, host),
     }
+    if checkpoint_config is not None:
+        files["checkpointconfig"] = {"LocalPath": DEFAULT_CHECKPOINT_PATH} | dict(checkpoint_config)
     for name, content in files.items():
         (opt_ml / "input" / "config" / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
 

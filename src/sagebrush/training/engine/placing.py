@@ -59,7 +59,9 @@ def place(
     try:
         _copy_all(jobs, cancelled)
     except OSError as error:
-        raise download_failed(f"{error.strerror} while placing {count} input files ({error.filename2 or error.filename})") from error
+        raise download_failed(
+            f"{error.strerror} while placing {count} input files ({error.filename2 or error.filename})"
+        ) from error
     return ()
 
 

@@ -6,7 +6,9 @@ import re
 from typing import NamedTuple
 
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
-_HTTPS = re.compile(r"https://(?:s3[.\-][a-z0-9\-.]+|s3)\.?amazonaws\.com/([a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])(?:/(.*))?")
+_HTTPS = re.compile(
+    r"https://(?:s3[.\-][a-z0-9\-.]+|s3)\.?amazonaws\.com/([a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])(?:/(.*))?"
+)
 
 
 class S3Location(NamedTuple):

@@ -23,6 +23,7 @@ DEFAULT_CHECKPOINT_PATH = "/opt/ml/checkpoints"
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
 #: Members of CreateTrainingJob that would change what runs, and that Sagebrush does not do yet.
 _UNSUPPORTED = {
+    "EnableNetworkIsolation": "network isolation of jobs",
     "ServerlessJobConfig": "serverless training jobs",
     "MlflowConfig": "MLflow tracking of training jobs",
     "ModelPackageConfig": "registering the model package from a training job",
@@ -56,7 +57,9 @@ def _algorithm(request: Request) -> Iterator[str]:
         yield "You must specify either TrainingImage or AlgorithmName in AlgorithmSpecification."
     yield from _metric_definitions(algorithm.get("MetricDefinitions", []))
     modes = [("TrainingInputMode", algorithm["TrainingInputMode"])]
-    modes += [(f"InputMode of channel '{c['ChannelName']}'", c["InputMode"]) for c in _channels(request) if "InputMode" in c]
+    modes += [
+        (f"InputMode of channel '{c['ChannelName']}'", c["InputMode"]) for c in _channels(request) if "InputMode" in c
+    ]
     for where, mode in modes:
         if mode != "File":
             yield f"{where} is '{mode}', which Sagebrush does not support yet. Use 'File'."
@@ -67,7 +70,8 @@ def _metric_definitions(definitions: list[Mapping[str, str]]) -> Iterator[str]:
         try:
             regex.compile(definition["Regex"])
         except regex.error as error:
-            yield f"Invalid regular expression in MetricDefinition '{definition['Name']}': '{definition['Regex']}': {error}"
+            name, text = definition["Name"], definition["Regex"]
+            yield f"Invalid regular expression in MetricDefinition '{name}': '{text}': {error}"
     for name, count in Counter(d["Name"] for d in definitions).items():
         if count > 1:
             yield f"Metric names in MetricDefinitions must be unique: '{name}' occurs {count} times."
@@ -97,13 +101,13 @@ def _channel(channel: Mapping[str, Any], groups: set[str]) -> Iterator[str]:
         return
     source = sources["S3DataSource"]
     if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
-        yield f"S3DataType '{source['S3DataType']}' of channel '{name}' needs input mode Pipe, which is not supported yet."
+        kind = source["S3DataType"]
+        yield f"S3DataType '{kind}' of channel '{name}' needs input mode Pipe, which is not supported yet."
     if not locations.is_valid(source["S3Uri"]):
         yield f"S3Uri of channel '{name}' is not a valid S3 URI: {source['S3Uri']}"
-    if channel.get("CompressionType", "None") != "None":
-        yield f"CompressionType '{channel['CompressionType']}' of channel '{name}' can only be used with input mode Pipe."
-    if channel.get("RecordWrapperType", "None") != "None":
-        yield f"RecordWrapperType '{channel['RecordWrapperType']}' of channel '{name}' can only be used with input mode Pipe."
+    for member in ("CompressionType", "RecordWrapperType"):
+        if (value := channel.get(member, "None")) != "None":
+            yield f"{member} '{value}' of channel '{name}' can only be used with input mode Pipe."
     for group in set(source.get("InstanceGroupNames", [])) - groups:
         yield f"Channel '{name}' names the instance group '{group}', which ResourceConfig does not have."
 

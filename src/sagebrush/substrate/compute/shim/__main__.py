@@ -3,6 +3,9 @@
 The shim's modules are imported as a package of their own, so that nothing else of the platform is loaded.
 """
 
+# pathlib takes longer to load than all of the shim.
+# ruff: noqa: PTH100, PTH120
+
 import os
 import sys
 

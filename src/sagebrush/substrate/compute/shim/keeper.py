@@ -8,6 +8,9 @@ In a sandbox it is the first process of a PID namespace, so that its own death k
 orphans, and so finds also those descendants that moved to a session of their own.
 """
 
+# pathlib takes longer to load than all of the shim.
+# ruff: noqa: PTH103, PTH123, PTH208
+
 from __future__ import annotations
 
 import os
@@ -54,6 +57,10 @@ class Keeper:
         self._follow(signals)
 
     def _prepare(self) -> None:
+        # When the whole machine runs out of memory, jobs go before the platform. Inherited by the job.
+        adjustment = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(adjustment, b"500")
+        os.close(adjustment)
         if self._alone:
             kernel.die_with_parent()
             sandbox.enter(self._launch)
@@ -141,7 +148,7 @@ def descendants(root: int) -> list[int]:
         if not name.isdigit():
             continue
         try:
-            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+            with open(f"/proc/{name}/stat", "rb") as file:
                 raw = file.read()
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -174,11 +181,26 @@ def become_job(launch: LaunchFile, output: int, doors: list[int]) -> None:
         kernel.block_signals()
         os.umask(0o022)
         os.chdir(launch.text("cwd"))
-        os.execvpe(arguments[0], arguments, dict(launch.pairs("env")))
+        _execute(arguments, dict(launch.pairs("env")))
     except OSError as error:
-        where = f": {error.filename}" if error.filename and error.filename != arguments[0] else ""
+        where = f": {error.filename}" if error.filename not in (None, arguments[0]) else ""
         os.write(2, f"sagebrush: cannot run {arguments[0]!r}: {error.strerror}{where}\n".encode("utf-8", "replace"))
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _execute(arguments: list[str], env: dict[str, str]) -> None:
+    """As execvpe does it; that one would import modules, and here the library may already be out of sight."""
+    if "/" in arguments[0]:
+        os.execve(arguments[0], arguments, env)
+    refused: OSError | None = None
+    for directory in env.get("PATH", "").split(":"):
+        try:
+            os.execve(f"{directory or '.'}/{arguments[0]}", arguments, env)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except PermissionError as error:
+            refused = error
+    raise refused or FileNotFoundError(2, "No such file or directory", arguments[0])
 
 
 def _limit(launch: LaunchFile) -> None:
@@ -187,12 +209,6 @@ def _limit(launch: LaunchFile) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     if processes := launch.number("process_limit"):
         resource.setrlimit(resource.RLIMIT_NPROC, (processes, processes))
-    # When the whole machine runs out of memory, jobs go before the platform.
-    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, b"500")
-    finally:
-        os.close(descriptor)
 
 
 def _give_up_privileges(launch: LaunchFile) -> None:

@@ -1,5 +1,8 @@
 """The shim's own process: from the locked directory to the durable record of the end."""
 
+# pathlib takes longer to load than all of the shim.
+# ruff: noqa: PTH110, PTH123
+
 from __future__ import annotations
 
 import fcntl
@@ -24,6 +27,10 @@ _LINGER_S = 2.0
 def main(directory: str, lock: int) -> None:
     """Run what ``<directory>/launch`` says. ``lock`` is the open, locked lock file of the directory."""
     os.set_inheritable(lock, False)
+    # Whatever else the launching process let slip through; the listing's own descriptor is among the names.
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor != lock:
+            os.closerange(descriptor, descriptor + 1)
     kernel.adopt_orphans()
     kernel.block_signals(kernel.SIGTERM, kernel.SIGINT, kernel.SIGHUP, kernel.SIGQUIT, kernel.SIGUSR1, kernel.SIGCHLD)
     os.umask(0o022)
@@ -31,7 +38,7 @@ def main(directory: str, lock: int) -> None:
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     if os.path.exists(record.NAME):
         return
-    with open(launchfile.NAME, "rb") as file:  # noqa: PTH123 - pathlib is too slow to load here
+    with open(launchfile.NAME, "rb") as file:
         launch = launchfile.LaunchFile.decode(file.read())
     Shim(launch).run()
 
@@ -91,10 +98,10 @@ class Shim:
         self._output, output = os.pipe()
         self._status, status = os.pipe()
         control, self._control = os.pipe()
-        try:
+        try:  # noqa: SIM105 - contextlib takes too long to load
             fcntl.fcntl(output, _F_SETPIPE_SZ, _PIPE_BYTES)
         except OSError:
-            pass  # noqa: SIM105 - a user's pipe quota may be used up; the default size serves
+            pass  # A user's pipe quota may be used up; the default size serves.
         self._keeper = os.fork()
         if self._keeper == 0:
             for descriptor in (self._output, self._status, self._control, self._signals, self._directory):
@@ -147,7 +154,7 @@ class Shim:
 
     def _obey_request(self) -> None:
         try:
-            with open(REQUEST) as file:  # noqa: PTH123
+            with open(REQUEST) as file:
                 verb, _, grace = file.read().partition(" ")
         except FileNotFoundError:
             # The machine is going down, or an operator used kill(1).
@@ -202,7 +209,8 @@ class Shim:
             "crashed": signal in kernel.CORE_SIGNALS,
             "oom_killed": oom,
             "peak_memory_bytes": self._group.peak_memory() or peak_kib * 1024,
-            "first_output_us": self._log.first_us,
+            # What a brief job printed may be read only after its end.
+            "first_output_us": None if self._log.first_us is None else min(self._log.first_us, ended_us),
             "ended_us": ended_us,
             "lost_output_bytes": self._log.lost_bytes,
             "output_problem": self._log.problem,

@@ -81,7 +81,7 @@ class OutputLog:
             self.problem = error.strerror or str(error)
             self.lost_bytes += size
             self._lost_since_written += size
-            self._torn = written > 0 and text[written - 1 : written] != b"\n" or (self._torn and written == 0)
+            self._torn = (written > 0 and text[written - 1 : written] != b"\n") or (self._torn and written == 0)
         else:
             self._torn = False
             self._lost_since_written = 0

@@ -1,5 +1,8 @@
 """state.json: the durable record of one attempt, and how a process is identified across crashes and reboots."""
 
+# pathlib takes longer to load than all of the shim.
+# ruff: noqa: PTH123
+
 from __future__ import annotations
 
 import os
@@ -12,14 +15,14 @@ _TEXT_LIMIT = 500
 
 
 def boot_id() -> str:
-    with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123 - pathlib is too slow to load here
+    with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
 
 
 def start_time(pid: int) -> int | None:
     """When the process started, in clock ticks since boot (field 22 of stat); None when it is gone or a zombie."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+        with open(f"/proc/{pid}/stat", "rb") as file:
             raw = file.read()
     except (FileNotFoundError, ProcessLookupError):
         return None

@@ -12,6 +12,9 @@ Sources are opened before anything is masked and mounted through their descripto
 It is isolation of well-meaning code from the platform and its neighbours; user code still talks to the host's kernel.
 """
 
+# pathlib takes longer to load than all of the shim.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH110, PTH112, PTH114, PTH115, PTH116, PTH120, PTH123, PTH211
+
 from __future__ import annotations
 
 import os
@@ -47,6 +50,7 @@ def enter(launch: LaunchFile) -> None:
     tmp, hosts, opt_ml = _handle("tmp"), _handle("hosts"), _handle(launch.text("opt_ml"))
     passwd = _handle("passwd") if launch.number("uid") else None
     exposed = [(path, _handle(path)) for path in launch.all("expose") if os.path.isdir(path)]
+    closed = {_closed_ancestor(path) for path, _ in exposed} if launch.number("uid") else set()
     binds = list(
         zip(
             [_handle(source) for source in launch.all("bind_source")],
@@ -60,11 +64,11 @@ def enter(launch: LaunchFile) -> None:
             _bind(tmp, path)
     if os.path.isdir("/dev/shm"):
         kernel.mount("tmpfs", "/dev/shm", "tmpfs", _QUIET, "mode=1777")
-    for path in sorted(launch.all("mask")):
+    for path in sorted({*launch.all("mask"), *closed} - {""}):
         if os.path.isdir(path):
             kernel.mount("tmpfs", path, "tmpfs", _QUIET, "mode=755,size=1m")
     for path, source in exposed:
-        if not os.path.exists(path) or os.stat(path).st_ino != os.fstat(source).st_ino:
+        if not os.path.exists(path) or not os.path.samestat(os.stat(path), os.fstat(source)):
             os.makedirs(path, mode=0o755, exist_ok=True)
             _bind(source, path, read_only=True)
     _present_opt_ml(opt_ml)
@@ -89,7 +93,7 @@ def prepare_files(launch: LaunchFile) -> None:
     uid, gid = launch.number("uid"), launch.number("gid")
     if uid:
         row = f"sagemaker-user:x:{uid}:{gid}:job:/tmp:/bin/sh\n"
-        with open("/etc/passwd") as file:  # noqa: PTH123 - pathlib is too slow to load here
+        with open("/etc/passwd") as file:
             _write("passwd", file.read().rstrip("\n") + "\n" + row, mode=0o644)
         _give(launch.text("opt_ml"), uid, gid)
 
@@ -103,6 +107,19 @@ def _give(path: str, uid: int, gid: int) -> None:
             elif entry.stat(follow_symlinks=False).st_nlink == 1:
                 # A file with a second name may be an immutable object of the platform: never given away.
                 os.chown(entry.path, uid, gid, follow_symlinks=False)
+
+
+def _closed_ancestor(path: str) -> str:
+    """The topmost directory above ``path`` that the job's user may not pass, '' when there is none.
+
+    An interpreter often lies in a home that is closed to others; with a tmpfs over the home it can be shown.
+    """
+    position = path.find("/", 1)
+    while position > 0:
+        if not os.stat(path[:position]).st_mode & stat.S_IXOTH:
+            return path[:position]
+        position = path.find("/", position + 1)
+    return ""
 
 
 def _present_opt_ml(source: int) -> None:

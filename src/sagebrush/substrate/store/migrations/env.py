@@ -1,4 +1,4 @@
-"""Alembic's entry point; run by sagebrush.substrate.store.migrating with a connection in hand."""
+"""Alembic's entry point; run by sagebrush.substrate.store.migrating with a transaction in hand."""
 
 from alembic import context
 

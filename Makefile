@@ -1,0 +1,87 @@
+# Everything a clone needs. `make` alone explains itself.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Any Python from 3.11 on: make PYTHON=python3.12 setup
+PYTHON ?= python3
+BIN := .venv/bin
+SDK := build/clients/v2
+SETUP := .venv/.set-up
+CLIENTS := $(SDK)/.set-up
+
+.PHONY: help
+help: ## Explain the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(SETUP) ## Make .venv with the platform and everything to work on it
+	@echo "Ready: $(BIN)/sagebrush --help"
+
+.PHONY: demo
+demo: $(SETUP) $(CLIENTS) ## Set up, start the platform, train a model on real data with the SageMaker SDK
+	@$(BIN)/sagebrush demo
+	@echo "The platform goes on running: $(BIN)/sagebrush status. Stop it: $(BIN)/sagebrush down"
+
+.PHONY: check
+check: $(SETUP) ## The fast gate: lint, format, types, import arrows, tests without servers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -m "not journey and not fault and not postgresql" -n 2
+
+.PHONY: test
+test: $(SETUP) $(CLIENTS) postgresql ## Everything: real clients, real servers, PostgreSQL, kills; what CI runs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not journey and not fault" -n 2
+	$(BIN)/pytest -m "journey or fault"
+
+.PHONY: clients
+clients: $(CLIENTS) ## Install the SageMaker SDK and the AWS CLI in an environment of their own (build/clients)
+
+.PHONY: coverage
+coverage: $(SETUP) ## Write docs/coverage.md: which operations are served, and how far
+	$(BIN)/python -m sagebrush.server.coverage
+
+.PHONY: bench
+bench: $(SETUP) $(CLIENTS) ## Run the benchmarks, one after another; best on a quiet machine
+	@for module in $$(cd benchmarks && ls *.py | grep -v '^_' | sed 's/\.py$$//'); do \
+		echo "== $$module"; $(BIN)/python -m benchmarks.$$module; \
+	done
+
+.PHONY: clean
+clean: ## Remove what was built here; never data directories
+	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: postgresql
+postgresql:
+	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing PostgreSQL for the tests that need it"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
+		else \
+			echo "The tests need PostgreSQL's programs (initdb, postgres): install them, e.g. apt install postgresql" >&2; \
+			exit 1; \
+		fi; \
+	fi
+
+# Stamps: a second `make` of anything looks at two files and goes on.
+$(SETUP): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Say which Python (3.11 or newer): make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sagebrush needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Say which one: make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
+	@echo "Setting up .venv (the first time takes a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+$(CLIENTS): examples/quickstart/requirements.txt | $(SETUP)
+	@echo "Installing the SageMaker SDK in $(SDK) (the first time takes a minute or two)"
+	@test -x $(SDK)/bin/python || $(PYTHON) -m venv $(SDK)
+	@$(SDK)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(SDK)/bin/python -m pip install --quiet --requirement $<
+	@touch $@

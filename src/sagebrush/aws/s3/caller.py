@@ -1,0 +1,55 @@
+"""Who calls, and what their policies allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.identity.principal import Principal
+
+if TYPE_CHECKING:
+    from sagebrush.substrate.identity import Identity
+
+
+def bucket_arn(bucket: str) -> str:
+    """The ARN of a bucket."""
+    return f"arn:aws:s3:::{bucket}"
+
+
+def object_arn(bucket: str, key: str) -> str:
+    """The ARN of an object."""
+    return f"arn:aws:s3:::{bucket}/{key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The authenticated principal with the policies to ask. Without an identity (``auth: open``) all is allowed."""
+
+    principal: Principal
+    identity: Identity | None
+    source_ip: str = "127.0.0.1"
+
+    @property
+    def account(self) -> str:
+        """The account that owns what the caller creates."""
+        return self.principal.account
+
+    def require(self, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
+        """Raise CallerError AccessDenied (403) unless the policies allow it."""
+        if self.identity is None:
+            return
+        try:
+            self.identity.authorize(self.principal, action, resource, source_ip=self.source_ip, context=context)
+        except CallerError as denied:
+            # The evaluator speaks for JSON services; S3 has a code and a status of its own.
+            raise CallerError("AccessDenied", denied.message, status=403) from None
+
+    def may(self, action: str, resource: str) -> bool:
+        """Whether the policies allow it."""
+        try:
+            self.require(action, resource)
+        except CallerError:
+            return False
+        return True

@@ -1,0 +1,55 @@
+"""Compute: one handle on everything that running jobs on this host takes."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sagebrush.substrate.compute import host, probing
+from sagebrush.substrate.compute.capacity import Capacity
+from sagebrush.substrate.compute.environments import Environments
+from sagebrush.substrate.compute.instances import Catalogue
+from sagebrush.substrate.compute.isolation import Isolation, Mode
+from sagebrush.substrate.compute.launcher import Launcher
+from sagebrush.substrate.compute.limits import ControlGroups
+from sagebrush.substrate.settings import Settings
+
+
+class Compute:
+    """Constructed once by ``server``. Nothing is probed, built or started before it is asked for."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._groups = ControlGroups()
+        self._isolation = Isolation(settings.isolation, self._try_sandbox)
+        self.instances = Catalogue()
+        self.capacity = Capacity(
+            settings.capacity_cpus or host.cpus(),
+            settings.capacity_memory_gib or host.memory_gib(),
+            strict=settings.instances == "strict",
+        )
+        self.launcher = Launcher(self._isolation, self._groups)
+        directory = Path(settings.environments_dir).expanduser() if settings.environments_dir else None
+        self.environments = Environments(
+            directory or settings.data_dir / "environments", exact=settings.image_versions == "exact"
+        )
+
+    @property
+    def masked(self) -> tuple[Path, ...]:
+        """What no job may see: the platform's data and people's homes."""
+        return (self._settings.data_dir, Path("/root"), Path("/home"), Path.home(), Path("/run/user"))
+
+    def isolation(self) -> Mode:
+        """How jobs run here, found out by doing on the first call. See :meth:`Isolation.mode`."""
+        return self._isolation.mode()
+
+    def probe(self) -> list[probing.Check]:
+        """For ``doctor``: what this host lets us do, each found out by doing it."""
+        return probing.probe(self._settings, self._isolation, self._groups)
+
+    def close(self) -> None:
+        """Let go of threads and descriptors. Jobs go on."""
+        self.launcher.close()
+
+    def _try_sandbox(self, isolation: Isolation, directory: Path) -> str:
+        return probing.try_sandbox(Launcher(isolation, self._groups), directory, deadline=time.monotonic() + 20)

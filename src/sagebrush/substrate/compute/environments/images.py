@@ -1,0 +1,87 @@
+"""Image URIs: repository and tag decide, account and region do not (every region has its own registry account)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from sagebrush.substrate.errors import validation
+
+_REGISTRY = re.compile(r"\d{12}\.dkr\.ecr(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+_NAME = re.compile(r"(?P<repository>[a-z0-9][a-z0-9._/-]*)(:(?P<tag>[\w][\w.-]*))?(@sha256:[0-9a-f]{64})?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """Images of these repositories run in ``environment``; ``package`` is the pin that carries their version."""
+
+    repositories: frozenset[str]
+    environment: str
+    framework: str
+    package: str
+    algorithm: str | None
+
+
+_FAMILIES = (_Family(frozenset({"sagemaker-xgboost", "xgboost"}), "xgboost", "XGBoost", "xgboost-cpu", "xgboost"),)
+ENVIRONMENT_NAMES = tuple(sorted({family.environment for family in _FAMILIES}))
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSpec:
+    """What an image means here. ``algorithm`` names the built-in algorithm that the image carries, if any.
+
+    ``notices`` are lines for the job's log: what was asked for and what it gets.
+    """
+
+    name: str
+    asked_version: str
+    got_version: str
+    algorithm: str | None = None
+    notices: tuple[str, ...] = ()
+
+
+def resolve(image_uri: str, *, exact: bool) -> EnvironmentSpec | None:
+    """The environment for an image, or None for an image that is none of ours (a user's container).
+
+    Raises CallerError ``ValidationException`` when versions must be exact and this one is not there.
+    """
+    repository, tag = _split(image_uri)
+    family = next((f for f in _FAMILIES if repository in f.repositories), None)
+    if family is None:
+        return None
+    got = pinned_version(family.environment, family.package)
+    # Tags are <framework version>-<image revision>[-cpu-py3]; 'latest' and the old bare numbers ask for no version.
+    asked = tag.partition("-")[0] if re.match(r"\d+\.\d", tag) else ""
+    if not asked or got == asked or got.startswith(f"{asked}."):
+        return EnvironmentSpec(family.environment, tag, got, family.algorithm)
+    if exact:
+        raise validation(
+            f"The image {image_uri} asks for {family.framework} {asked}; this platform has {got} and is set to "
+            "image_versions = exact"
+        )
+    notice = f"The image asks for {family.framework} {tag}; this platform runs {family.framework} {got}"
+    return EnvironmentSpec(family.environment, tag, got, family.algorithm, (notice,))
+
+
+@cache
+def lock_text(environment: str) -> str:
+    """The locked package list of an environment."""
+    return resources.files(__package__).joinpath("specs", f"{environment}.txt").read_text()
+
+
+@cache
+def pinned_version(environment: str, package: str) -> str:
+    """The version of one package in the lock. Raises KeyError when it is not pinned there."""
+    lines = (line.partition("==") for line in lock_text(environment).splitlines() if "==" in line)
+    return {name: version for name, _, version in lines}[package]
+
+
+def _split(image_uri: str) -> tuple[str, str]:
+    """Repository and tag of an image in an AWS registry or without one; empty strings for anything else."""
+    registry, slash, rest = image_uri.partition("/")
+    if slash and not _REGISTRY.fullmatch(registry):
+        return "", ""
+    match = _NAME.fullmatch(rest if slash else image_uri)
+    return (match["repository"], match["tag"] or "") if match else ("", "")

@@ -1,0 +1,135 @@
+"""What this host allows, found out by doing it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from sagebrush.substrate.compute.isolation import Isolation
+from sagebrush.substrate.compute.launcher import Launcher
+from sagebrush.substrate.compute.limits import ControlGroups
+from sagebrush.substrate.compute.shim import kernel
+from sagebrush.substrate.compute.specification import Environment, LaunchSpec
+from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.settings import Settings
+
+_NEEDED_DISK_GIB = 5
+#: Succeeds only where the sandbox really is one: /opt/ml is the attempt's, hosts resolve, other processes are unseen.
+_TRIAL = 'test -e /opt/ml/token && grep -q "127.9.9.9 algo-1" /etc/hosts && test ! -e "$1" && test ! -d /proc/99999'
+
+
+class Check(NamedTuple):
+    """One line of ``doctor``. ``ok`` False is a warning unless ``needed``."""
+
+    check: str
+    ok: bool
+    detail: str
+    needed: bool = False
+
+
+def try_sandbox(launcher: Launcher, directory: Path, *, deadline: float) -> str:
+    """Run a tiny job in a sandbox; '' when it saw what it should, else what went wrong."""
+    opt_ml, secret = directory / "ml", directory / "hidden"
+    opt_ml.mkdir()
+    (opt_ml / "token").touch()
+    secret.mkdir()
+    (secret / "file").touch()
+    attempt = directory / "attempt"
+    spec = LaunchSpec(
+        directory=attempt,
+        argv=("/bin/sh", "-c", _TRIAL, "sh", str(secret / "file")),
+        opt_ml=opt_ml,
+        environment=Environment("probe", Path(sys.executable), Path(sys.prefix)),
+        hosts={"algo-1": "127.9.9.9"},
+        masked=(secret,),
+    )
+    ended = threading.Event()
+    try:
+        launcher.launch(spec)
+        launcher.watch(attempt, lambda: _set_when_ended(launcher, attempt, ended))
+        ended.wait(max(0.0, deadline - time.monotonic()))
+        seen = launcher.observe(attempt)
+        if seen.phase not in ("exited", "lost"):
+            launcher.kill(attempt)
+            return "a trial job did not end in time"
+        if seen.succeeded:
+            return ""
+        printed = (
+            (attempt / "output.log").read_text(errors="replace").strip() if (attempt / "output.log").exists() else ""
+        )
+        return seen.problem or printed or f"a trial job did not see a sandbox (exit code {seen.status_code})"
+    except OSError as error:
+        return str(error)
+    finally:
+        launcher.close()
+
+
+def _set_when_ended(launcher: Launcher, directory: Path, ended: threading.Event) -> None:
+    if launcher.observe(directory).phase in ("exited", "lost"):
+        ended.set()
+
+
+def probe(settings: Settings, isolation: Isolation, groups: ControlGroups) -> list[Check]:
+    """Everything that running jobs depends on."""
+    checks = [
+        Check("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} at {sys.executable}", needed=True),
+        _disk(settings.data_dir),
+        _tried("user namespaces", lambda: kernel.unshare(kernel.CLONE_NEWUSER)),
+        _tried("mount namespaces", lambda: _unshare(kernel.CLONE_NEWNS)),
+        _tried("pid namespaces", lambda: _unshare(kernel.CLONE_NEWPID)),
+    ]
+    parents = groups.parents()
+    version = "version 2" if "unified" in parents else "version 1"
+    named = "memory, cpu, pids" if "unified" in parents else ", ".join(sorted(parents))
+    if parents:
+        checks.append(Check("control groups", True, f"{version}: {named}"))
+    else:
+        checks.append(
+            Check("control groups", False, "not writable: memory is limited by RLIMIT_AS, CPUs are not limited")
+        )
+    try:
+        mode = isolation.mode()
+    except CallerError as error:
+        checks.append(Check("isolation", False, error.message, needed=True))
+    else:
+        why = isolation.problem or f"set by isolation = '{settings.isolation}'"
+        detail = "jobs run in a sandbox" if mode == "sandbox" else f"jobs run as plain processes: {why}"
+        checks.append(Check("isolation", mode == "sandbox", detail))
+    return checks
+
+
+def _disk(directory: Path) -> Check:
+    existing = next(p for p in (directory, *directory.parents) if p.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    return Check("disk space", free >= _NEEDED_DISK_GIB, f"{free:.1f} GiB free at {existing}")
+
+
+def _unshare(flag: int) -> None:
+    if os.geteuid() != 0:
+        kernel.unshare(kernel.CLONE_NEWUSER)
+    kernel.unshare(flag)
+
+
+def _tried(name: str, action: Callable[[], None]) -> Check:
+    """Do it in a child process, which it would change for good."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            action()
+            os._exit(0)
+        except OSError as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(1)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        problem = pipe.read().decode()
+    os.waitpid(child, 0)
+    return Check(name, not problem, problem or "allowed")

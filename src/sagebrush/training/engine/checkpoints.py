@@ -1,0 +1,98 @@
+"""Checkpoints: restored from S3 before a job starts, uploaded while it runs and when it ended.
+
+Source: "Use checkpoints in Amazon SageMaker AI", Developer Guide: files removed by the job are removed from S3 too, and
+objects that others add to S3 after the start are not copied in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from sagebrush.substrate.errors import CallerError
+from sagebrush.training.engine import archive
+from sagebrush.training.engine.artefacts import ObjectWriter
+from sagebrush.training.engine.channels import ObjectReader, Permission, relative_path
+from sagebrush.training.engine.placing import FileFinder, copy_file
+from sagebrush.training.engine.refusals import download_failed, upload_failed
+from sagebrush.training.model.locations import S3Location
+
+
+class CheckpointStore(ObjectReader, ObjectWriter, FileFinder, Protocol):
+    """What of the object store checkpoints need."""
+
+    def delete(self, bucket: str, key: str) -> Any: ...
+
+
+class Checkpoints:
+    """The checkpoint folder of one host of one attempt. Uploads only what changed since it looked last."""
+
+    def __init__(self, objects: CheckpointStore, allowed: Permission, location: S3Location, folder: Path):
+        self._objects = objects
+        self._allowed = allowed
+        self._location = S3Location(location.bucket, location.key.rstrip("/"))
+        self._folder = folder
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._stored: dict[str, tuple[int, int]] = {}
+
+    def restore(self, cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Copy what S3 holds into the folder, before the job starts; the number of files."""
+        bucket, prefix = self._location
+        count = 0
+        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._allowed("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+            for info in self._objects.iterate(bucket, f"{prefix}/" if prefix else ""):
+                name = relative_path(info.key, prefix)
+                if info.key.endswith("/"):
+                    continue
+                if any(part in ("", ".", "..") for part in name.split("/")):
+                    raise download_failed(f'the checkpoint "{info.key}" cannot be a file of the checkpoint folder')
+                self._allowed("s3:GetObject", f"arn:aws:s3:::{bucket}/{info.key}")
+                target = self._folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copy_file(self._objects.path(info), target, cancelled)
+                count += 1
+        except CallerError as error:
+            raise download_failed(f"{error.code}: {error.message} (checkpoints at {self._location})") from None
+        self._stored = self._look()
+        return count
+
+    def upload(self, *, everything: bool = False) -> int:
+        """Store what changed, remove what the job removed; the number of changes.
+
+        A file still being written is left for the next time: it has to look the same twice, unless ``everything``.
+        """
+        now = self._look()
+        try:
+            changes = sum(self._store(name, look) for name, look in now.items() if self._due(name, look, everything))
+            changes += sum(self._remove(name) for name in sorted(set(self._stored) - set(now)))
+        except CallerError as error:
+            raise upload_failed(f"{error.code}: {error.message} (checkpoints to {self._location})") from None
+        self._seen = now
+        return changes
+
+    def _due(self, name: str, look: tuple[int, int], everything: bool) -> bool:
+        return self._stored.get(name) != look and (everything or self._seen.get(name) == look)
+
+    def _look(self) -> dict[str, tuple[int, int]]:
+        self._entries = {entry.name: entry for entry in archive.contents_of([self._folder]).files}
+        return {name: (e.status.st_size, e.status.st_mtime_ns) for name, e in self._entries.items()}
+
+    def _store(self, name: str, look: tuple[int, int]) -> bool:
+        target = self._location.child(name)
+        self._allowed("s3:PutObject", f"arn:aws:s3:::{target.bucket}/{target.key}")
+        try:
+            self._objects.put(target.bucket, target.key, archive.read_entry(self._entries[name]))
+        except OSError:
+            return False  # Changed or removed by the job while it was read: the next look sees what became of it.
+        self._stored[name] = look
+        return True
+
+    def _remove(self, name: str) -> bool:
+        target = self._location.child(name)
+        self._allowed("s3:DeleteObject", f"arn:aws:s3:::{target.bucket}/{target.key}")
+        self._objects.delete(target.bucket, target.key)
+        del self._stored[name]
+        return True

@@ -1,0 +1,146 @@
+"""Why a job failed: the text of FailureReason out of the exit, the failure file and the end of the log."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sagebrush.substrate.compute import Observation
+from sagebrush.substrate.errors import FAILURE_REASON_LIMIT, JobFailure
+
+#: The failure file's first characters count (container contract).
+FAILURE_FILE_LIMIT = 1024
+_KINDS = ("AlgorithmError", "ClientError", "InternalServerError", "CapacityError")
+_TRACEBACK = "Traceback (most recent call last):"
+_FRAME = re.compile(r'\s+File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+#: Room left in FailureReason for the exit code and at least the end of the log.
+_HEAD_LIMIT = FAILURE_REASON_LIMIT - 224
+
+
+@dataclass(frozen=True, slots=True)
+class HostEnd:
+    """How one host ended: its observation, its failure file (None: none) and the last lines of its log."""
+
+    host: str
+    observation: Observation
+    failure_file: str | None
+    log_tail: Sequence[str]
+    memory_limit_bytes: int = 0
+
+
+def lost() -> JobFailure:
+    """The failure of a job whose supervising process was killed."""
+    return JobFailure(
+        "InternalServerError",
+        "The supervisor (shim) of the job's processes died, for example because it was killed or the machine went "
+        "down. All processes of the job were killed with it, so that nothing of it runs on unseen.",
+    )
+
+
+def explain(end: HostEnd, *, several_hosts: bool = False) -> JobFailure:
+    """The failure of a host that ended and did not succeed."""
+    observation = end.observation
+    if observation.phase == "lost":
+        return lost()
+    if observation.problem and observation.exit_code is None and observation.signal is None:
+        return JobFailure("InternalServerError", f"The job could not be started: {observation.problem}")
+    kind, message, tail = _told(end)
+    if several_hosts:
+        message = f"{message} (on {end.host})"
+    text = f"{_cut(message, _HEAD_LIMIT)}, {exit_text(observation)}"
+    if tail:
+        room = FAILURE_REASON_LIMIT - len(kind) - len(text) - len(": . Last lines of the log: ") - 1
+        text += f". Last lines of the log: {_end_of(tail, room)}"
+    return JobFailure(kind, text, exit_code=observation.exit_code, signal=observation.signal)
+
+
+def exit_text(observation: Observation) -> str:
+    """``exit code: N``, with the signal's name where one ended the job."""
+    if observation.signal is None:
+        return f"exit code: {observation.exit_code}"
+    return f"killed by {signal_name(observation.signal)}, exit code: {observation.status_code}"
+
+
+def signal_name(number: int) -> str:
+    """``SIGSEGV`` for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
+    """Kind, message and the log lines worth adding: the job's own words, else the verdict on memory, else the log."""
+    if end.failure_file is not None and end.failure_file.strip():
+        kind, message = _kind_of(end.failure_file.strip()[:FAILURE_FILE_LIMIT])
+        return kind, message, ()
+    memory = _out_of_memory(end)
+    # What a signal ended did not end by an exception, whatever it may have logged before.
+    error = last_error(end.log_tail) if end.observation.signal is None else ""
+    if memory:
+        return "AlgorithmError", f"{memory} {error}" if error else memory, () if error else end.log_tail
+    if error:
+        return "AlgorithmError", error, ()
+    return "AlgorithmError", "The job's program failed", end.log_tail
+
+
+def _kind_of(text: str) -> tuple[str, str]:
+    """A failure file may name the kind itself: ``ClientError: ...``."""
+    kind, separator, message = text.partition(":")
+    if separator and kind in _KINDS:
+        return kind, message.strip()
+    return "AlgorithmError", text
+
+
+def _out_of_memory(end: HostEnd) -> str:
+    observation = end.observation
+    peak = _size(observation.peak_memory_bytes)
+    limit = f" of the {_size(end.memory_limit_bytes)} it may use" if end.memory_limit_bytes else ""
+    if observation.oom_killed:
+        return f"Out of memory: the job's memory reached {peak}{limit}, and the kernel killed it."
+    if any(line.startswith(("MemoryError", "numpy.core._exceptions._ArrayMemoryError")) for line in end.log_tail[-20:]):
+        return f"Out of memory: an allocation failed; at its peak the job used {peak}{limit}."
+    return ""
+
+
+def last_error(lines: Sequence[str]) -> str:
+    """The exception of the last traceback in the log, with the place it was raised at; empty when there is none."""
+    for start in range(len(lines) - 1, -1, -1):
+        if lines[start].strip() == _TRACEBACK:
+            return _of_traceback(lines[start + 1 :])
+    return ""
+
+
+def _of_traceback(lines: Sequence[str]) -> str:
+    place = ""
+    for index, line in enumerate(lines):
+        frame = _FRAME.match(line)
+        if frame:
+            place = _place(frame)
+        elif line and not line[0].isspace():
+            message = [line]
+            # Messages may have several lines; they end where the log goes on, which cannot be told: take two more.
+            message += [extra for extra in lines[index + 1 : index + 3] if extra.strip()]
+            return f"{' '.join(message)} ({place})" if place else " ".join(message)
+    return ""
+
+
+def _place(frame: re.Match[str]) -> str:
+    function = frame["function"]
+    inside = f", in {function}" if function and function != "<module>" else ""
+    return f"{frame['file']}, line {frame['line']}{inside}"
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.0f} MiB"
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _end_of(lines: Sequence[str], room: int) -> str:
+    text = " | ".join(line for line in (line.strip() for line in lines[-20:]) if line)
+    return text if len(text) <= room else f"…{text[-max(0, room - 1) :]}"

@@ -1,0 +1,65 @@
+"""The token by which a job gets temporary credentials of its role: made at launch, checked at every use.
+
+``<payload>.<mac>``, both base64url: the payload is JSON naming job and attempt, the mac the platform's own. It opens
+nothing by itself; whoever serves credentials checks that the attempt it names is still live.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from sagebrush.substrate.errors import access_denied
+
+PURPOSE = "job-credentials"
+
+
+class Signer(Protocol):
+    """The platform's key: an authentication code over bytes, keyed for a purpose."""
+
+    def sign(self, purpose: str, payload: bytes) -> bytes: ...
+
+    def verify_mac(self, purpose: str, payload: bytes, mac: bytes) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: which job (resource id and ARN), in which attempt, may act as which role."""
+
+    resource_id: str
+    job_arn: str
+    role_arn: str
+    attempt: int
+
+
+def issue(signer: Signer, claims: Claims) -> str:
+    """A token for the job's environment; fit for an Authorization header as it is."""
+    payload = json.dumps(asdict(claims), separators=(",", ":"), sort_keys=True).encode()
+    return f"{_encode(payload)}.{_encode(signer.sign(PURPOSE, payload))}"
+
+
+def check(signer: Signer, token: str) -> Claims:
+    """What an authentic token says. Raises CallerError AccessDeniedException (403) for any other text."""
+    encoded, _, mac = token.strip().partition(".")
+    try:
+        payload, given = _decode(encoded), _decode(mac)
+    except (binascii.Error, ValueError):
+        raise _refused() from None
+    if not signer.verify_mac(PURPOSE, payload, given):
+        raise _refused()
+    return Claims(**json.loads(payload))
+
+
+def _refused() -> Exception:
+    return access_denied("The authorization token is not one that this platform gave to a job.", status=403)
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,82 @@
+"""The environment variables of a job's processes.
+
+The platform's own come first, then the request's Environment, so that a user's value wins except where it would take
+the job's identity or credentials away. Sources: training container contract; boto3's container credential provider.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from sagebrush.training.model.cluster import NETWORK_INTERFACE, Cluster, Host
+
+CREDENTIALS_PATH = "/_sagebrush/credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class JobIdentity:
+    """Who the job is and whom it may call as."""
+
+    name: str
+    arn: str
+    region: str
+    endpoint_url: str
+    credentials_token: str
+
+
+def job_variables(
+    identity: JobIdentity,
+    *,
+    cluster: Cluster,
+    host: Host,
+    channel_names: Sequence[str],
+    cpus: int,
+    user: Mapping[str, str],
+    root: PurePath | None = None,
+) -> dict[str, str]:
+    """All variables of one host. ``root`` is where its code finds /opt/ml, if elsewhere (without a sandbox)."""
+    base = root or PurePath("/opt/ml")
+    variables = {
+        "AWS_REGION": identity.region,
+        "AWS_DEFAULT_REGION": identity.region,
+        "AWS_ENDPOINT_URL": identity.endpoint_url,
+        "S3_ENDPOINT_URL": identity.endpoint_url,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "SAGEMAKER_JOB_NAME": identity.name,
+        "SAGEMAKER_REGION": identity.region,
+        "CURRENT_HOST": host.name,
+    }
+    if root is not None:
+        variables["SAGEMAKER_BASE_DIR"] = str(root)
+    variables |= _sagemaker_variables(cluster, host, channel_names, cpus, base)
+    variables |= user
+    return variables | {
+        "TRAINING_JOB_NAME": identity.name,
+        "TRAINING_JOB_ARN": identity.arn,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": identity.endpoint_url + CREDENTIALS_PATH,
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN": identity.credentials_token,
+    }
+
+
+def _sagemaker_variables(
+    cluster: Cluster, host: Host, channel_names: Sequence[str], cpus: int, root: PurePath
+) -> dict[str, str]:
+    """Those SM_* that programs started without the training toolkit can use too."""
+    variables = {
+        "SM_HOSTS": json.dumps(sorted(cluster.names)),
+        "SM_CURRENT_HOST": host.name,
+        "SM_CURRENT_INSTANCE_TYPE": host.group.instance_type,
+        "SM_CURRENT_INSTANCE_GROUP": host.group.name,
+        "SM_NETWORK_INTERFACE_NAME": NETWORK_INTERFACE,
+        "SM_CHANNELS": json.dumps(sorted(channel_names)),
+        "SM_NUM_CPUS": str(cpus),
+        "SM_INPUT_DIR": f"{root}/input",
+        "SM_INPUT_CONFIG_DIR": f"{root}/input/config",
+        "SM_MODEL_DIR": f"{root}/model",
+        "SM_OUTPUT_DIR": f"{root}/output",
+        "SM_OUTPUT_DATA_DIR": f"{root}/output/data",
+    }
+    return variables | {f"SM_CHANNEL_{name.upper()}": f"{root}/input/data/{name}" for name in channel_names}

@@ -1,0 +1,103 @@
+"""One job in hand: the stored row, its newest attempt, its places on disk, and how its phase is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sagebrush.substrate.compute import Observation
+from sagebrush.substrate.errors import CallerError, JobFailure
+from sagebrush.substrate.platform import Platform
+from sagebrush.substrate.resources import Lease, Row, fetch_by_id, transition
+from sagebrush.training import tables
+from sagebrush.training.engine.refusals import Refused
+from sagebrush.training.model import phases, wording
+from sagebrush.training.model.cluster import Cluster, cluster_of
+from sagebrush.training.model.description import phase_of
+from sagebrush.training.model.phases import Phase
+from sagebrush.training.operations.job_credentials import SECONDS, SESSION_NAME
+from sagebrush.training.resources import TRAINING_JOB
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+ENDED_PHASES = frozenset({"exited", "lost"})
+
+
+def job_directory(data_dir: Path, resource_id: str) -> Path:
+    """Where everything of a job lies while it runs: ``<data_dir>/jobs/<resource id>``."""
+    return data_dir / "jobs" / resource_id
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a step works with; nothing here outlives the step."""
+
+    platform: Platform
+    row: Row
+    lease: Lease
+    attempt: tables.Attempt
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """CreateTrainingJob's members as stored."""
+        request: Mapping[str, Any] = self.row.body["request"]
+        return request
+
+    @property
+    def phase(self) -> Phase:
+        return phase_of(self.row)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        return cluster_of(self.request["ResourceConfig"])
+
+    def directory(self, host: str) -> Path:
+        """The attempt directory of one host, the identity of its launch."""
+        root = job_directory(self.platform.settings.data_dir, self.row.id)
+        return root / str(self.attempt.number) / host
+
+    def opt_ml(self, host: str) -> Path:
+        """What the host sees as /opt/ml."""
+        return self.directory(host) / "opt" / "ml"
+
+    def observations(self) -> dict[str, Observation]:
+        """What is known of every host now, in order."""
+        return {host: self.platform.compute.launcher.observe(self.directory(host)) for host in self.cluster.names}
+
+    def allowed(self, action: str, resource_arn: str) -> None:
+        """Whether the job's role may do this. Raises CallerError AccessDenied."""
+        self.platform.identity.authorize(self._principal, action, resource_arn)
+
+    @cached_property
+    def _principal(self) -> Any:
+        role = self.request["RoleArn"]
+        try:
+            return self.platform.identity.role_session(role, SESSION_NAME, SECONDS).principal
+        except CallerError as error:
+            raise Refused(
+                JobFailure("ClientError", f"The role {role} cannot be assumed: {error.code}: {error.message}")
+            ) from None
+
+    def stopped_meanwhile(self) -> bool:
+        """Whether somebody has asked the job to stop since the step began."""
+        row = self.platform.store.read(lambda conn: fetch_by_id(conn, self.row.id))
+        return row is None or row.status != self.row.status
+
+    def enter(
+        self, tx: Any, event: phases.Event, *, message: str | None = None, changes: Mapping[str, Any] | None = None
+    ) -> Row:
+        """Record the phase that ``event`` leads to, in the caller's transaction. Raises Conflict, LeaseLost."""
+        target = phases.after(self.phase, event)
+        return transition(
+            tx,
+            TRAINING_JOB,
+            self.row,
+            event.value,
+            now_us=self.platform.clock.now_us(),
+            lease=self.lease,
+            secondary=target.secondary.value,
+            message=wording.MESSAGES[target.secondary] if message is None else message,
+            changes={"secondary": target.secondary.value} | dict(changes or {}),
+        )

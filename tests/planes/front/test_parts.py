@@ -1,0 +1,87 @@
+"""The front door's pure parts: routing as a table; framing and heads against any bytes."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sagebrush.planes.front.framing import BadBody, ChunkedBody, LengthBody
+from sagebrush.planes.front.heads import BadHead, parse_request_head, parse_response_head
+from sagebrush.planes.front.routing import plane_of
+
+SIGNED = "AWS4-HMAC-SHA256 Credential=AKIA/20261122/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=ab"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "plane"),
+    [
+        ("POST /", ["X-Amz-Target: SageMaker.CreateModel"], "control"),
+        ("POST /", ["X-AMZ-TARGET: Logs_20140328.GetLogEvents", f"Authorization: {SIGNED.format('s3')}"], "control"),
+        ("GET /bucket", [f"Authorization: {SIGNED.format('s3')}"], "objects"),
+        ("PUT /endpoints/key", [f"Authorization: {SIGNED.format('s3')}"], "objects"),
+        ("POST /endpoints/e/invocations", [f"Authorization: {SIGNED.format('sagemaker')}"], "control"),
+        ("POST /", [f"Authorization: {SIGNED.format('iam')}"], "control"),
+        ("GET /b/k", ["Authorization: AWS AKIA:signature"], "objects"),
+        ("GET /b/k?X-Amz-Credential=A%2F20261122%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Signature=0", [], "objects"),
+        ("GET /?Action=GetCallerIdentity&X-Amz-Credential=A%2f2%2fr%2fsts%2faws4_request", [], "control"),
+        ("GET /b/k?AWSAccessKeyId=A&Signature=x&Expires=1", [], "objects"),
+        ("POST /", ["Content-Type: application/x-www-form-urlencoded; charset=utf-8"], "control"),
+        ("POST /bucket", ["Content-Type: multipart/form-data; boundary=x"], "objects"),
+        ("GET /?Action=GetCallerIdentity&Version=2011-06-15", [], "control"),
+        ("GET /b?prefix=Action=X", [], "objects"),
+        ("GET /_sagebrush/health", [], "control"),
+        ("POST /endpoints/name/invocations", [], "control"),
+        ("GET /endpoints/name/invocations/more", [], "objects"),
+        ("POST /service/X/operation/Y", ["smithy-protocol: rpc-v2-cbor"], "control"),
+        ("GET /bucket/key", [], "objects"),
+        ("OPTIONS /bucket/key", ["Origin: http://x"], "objects"),
+        ("GET /b", ["Authorization: AWS4-HMAC-SHA256 nonsense"], "objects"),
+    ],
+)
+def test_the_plane_of_a_request(request_line: str, headers: list[str], plane: str) -> None:
+    raw = "\r\n".join([f"{request_line} HTTP/1.1", "Host: x", *headers, "", ""]).encode()
+    assert plane_of(parse_request_head(raw)) == plane
+
+
+@given(st.binary(max_size=400))
+def test_no_bytes_crash_the_head_parsers(data: bytes) -> None:
+    for raw in (data + b"\r\n\r\n", b"GET /" + data + b" HTTP/1.1\r\n" + data + b"\r\n\r\n"):
+        with contextlib.suppress(BadHead):
+            assert plane_of(parse_request_head(raw)) in ("control", "objects")
+        with contextlib.suppress(BadHead):
+            parse_response_head(raw)
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=300), max_size=6),
+    st.binary(max_size=40),
+    st.lists(st.integers(1, 50), max_size=200),
+)
+def test_a_chunked_body_ends_exactly_where_it_ends(chunks: list[bytes], after: bytes, cuts: list[int]) -> None:
+    body = b"".join(b"%X\r\n%b\r\n" % (len(c), c) for c in chunks) + b"0\r\nx-trailer: y\r\n\r\n"
+    tracker, stream, used = ChunkedBody(decode=True), body + after, 0
+    for cut in [*cuts, len(stream)]:
+        if tracker.done or used == len(stream):
+            break
+        used += tracker.take(stream[used : used + cut])
+    while not tracker.done:
+        used += tracker.take(stream[used:])
+    assert used == len(body)
+    assert b"".join(tracker.decoded) == b"".join(chunks)
+
+
+@given(st.binary(max_size=500))
+def test_no_bytes_crash_the_body_trackers(data: bytes) -> None:
+    tracker = ChunkedBody()
+    with contextlib.suppress(BadBody):
+        assert 0 <= tracker.take(data) <= len(data)
+
+
+@given(st.integers(0, 300), st.binary(max_size=400))
+def test_a_body_of_known_length_takes_exactly_that(length: int, data: bytes) -> None:
+    tracker = LengthBody(length)
+    assert tracker.take(data) == min(length, len(data))
+    assert tracker.done == (len(data) >= length)
