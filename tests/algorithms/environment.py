@@ -20,8 +20,13 @@ ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "build" / "environments-dev"
 PACKAGES = ("xgboost-cpu==3.2.0", "numpy==2.4.6", "scipy==1.17.1", "pyarrow==26.0.1")
 #: Installed without their dependencies: those are among PACKAGES or here.
-REFERENCE_PACKAGES = ("scikit-learn==1.9.1", "joblib==1.6.0", "threadpoolctl==3.8.0", "narwhals==2.29.0")
-REFERENCE_PACKAGES += ("cloudpickle==3.1.2",)
+REFERENCE_PACKAGES = (
+    "scikit-learn==1.9.1",
+    "joblib==1.6.0",
+    "threadpoolctl==3.8.0",
+    "narwhals==2.29.0",
+    "cloudpickle==3.1.2",
+)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
-import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,14 +18,14 @@ from sagebrush.server.data_directory import DataDirectory
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.settings import Settings
 
-_LOW_SPACE = 5 * 1024**3
+Grade = Literal["ok", "note", "problem"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing tried: ``ok``, ``note`` (works, with less) or ``problem`` (in the way)."""
 
-    grade: Literal["ok", "note", "problem"]
+    grade: Grade
     subject: str
     text: str
 
@@ -48,14 +45,9 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _examine(settings: Settings) -> Iterator[Finding]:
-    probes: list[Callable[[Settings], Iterator[Finding]]] = [_python, _data_directory, _space, _platform, _jobs]
+    probes: list[Callable[[Settings], Iterator[Finding]]] = [_data_directory, _platform, _host]
     for probe in probes:
         yield from probe(settings)
-
-
-def _python(settings: Settings) -> Iterator[Finding]:
-    version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("ok", "python", f"{version} ({sys.executable}), SQLite {sqlite3.sqlite_version}")
 
 
 def _data_directory(settings: Settings) -> Iterator[Finding]:
@@ -73,14 +65,6 @@ def _data_directory(settings: Settings) -> Iterator[Finding]:
         )
         return
     yield Finding("ok", "data directory", f"{root} {'is' if root.exists() else 'can be created and is'} writable")
-
-
-def _space(settings: Settings) -> Iterator[Finding]:
-    existing = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    grade: Literal["ok", "note"] = "ok" if free > _LOW_SPACE else "note"
-    remedy = "" if grade == "ok" else "; environments and artefacts need a few: free some, or move --data-dir"
-    yield Finding(grade, "disk space", f"{free / 1024**3:.1f} GiB free{remedy}")
 
 
 def _platform(settings: Settings) -> Iterator[Finding]:
@@ -115,8 +99,14 @@ def _sts(settings: Settings, running: platform_file.PlatformFile) -> Finding:
         return Finding("problem", "STS by proxy", f"{type(error).__name__}: {error}")
 
 
-def _jobs(settings: Settings) -> Iterator[Finding]:
-    from sagebrush.substrate.compute import probe
+def _host(settings: Settings) -> Iterator[Finding]:
+    """What running jobs depends on."""
+    from sagebrush.substrate.compute import Compute
 
-    for line in probe(settings):
-        yield Finding(line.grade, line.subject, line.text)
+    compute = Compute(settings)
+    try:
+        for check in compute.probe():
+            grade: Grade = "ok" if check.ok else ("problem" if check.needed else "note")
+            yield Finding(grade, check.check, check.detail)
+    finally:
+        compute.close()

@@ -104,7 +104,8 @@ def _run_command(path: str, arguments: list[str]) -> int:
     import signal
     import subprocess
 
-    child = subprocess.Popen(["/bin/sh", "-c", shlex.join([path, *arguments])])
+    # exec: the signal is for the program, not for a shell that waits for it.
+    child = subprocess.Popen(["/bin/sh", "-c", f"exec {shlex.join([path, *arguments])}"])
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         child.send_signal(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from pathlib import Path
@@ -35,13 +36,19 @@ def _by_whom(port: int) -> str:
     if not inodes:
         return ""
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            owned = {str(link.readlink()) for link in (process / "fd").iterdir()}
-        except OSError:
-            continue
-        if owned & inodes:
+        if _descriptors(process) & inodes:
             return f" by {_name(process)} (pid {process.name})"
     return ""
+
+
+def _descriptors(process: Path) -> set[str]:
+    """What a process has open; empty for a process that is not ours to look into."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for link in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):  # Closed meanwhile.
+                found.add(str(link.readlink()))
+    return found
 
 
 def _name(process: Path) -> str:

@@ -112,12 +112,11 @@ def describe(loaded: LoadedSettings) -> list[tuple[str, str, str, str]]:
 
 
 def _convert(spec: dataclasses.Field[Any], raw: Any, origin: str) -> Any:
-    kind = type(spec.default)
+    kind: Any = type(spec.default)
     try:
         if kind is bool:
-            value: Any = (
-                raw if isinstance(raw, bool) else {"true": True, "1": True, "false": False, "0": False}[raw.lower()]
-            )
+            words = {"true": True, "1": True, "false": False, "0": False}
+            value: Any = raw if isinstance(raw, bool) else words[raw.lower()]
         elif isinstance(spec.default, Path):
             value = Path(raw)
         else:

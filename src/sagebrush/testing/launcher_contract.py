@@ -46,8 +46,9 @@ from sagebrush.substrate.settings import Settings
 mode, root, program = sys.argv[1:]
 compute = Compute(Settings(data_dir=Path(root) / "data", isolation=mode))
 environment = Environment("test", Path(sys.executable), Path(sys.prefix), read_only_paths=(Path(sys.base_prefix),))
-compute.launcher.launch(LaunchSpec(
-    directory=Path(root) / "attempt", argv=("python3", "-c", program), opt_ml=Path(root) / "ml", environment=environment))
+root = Path(root)
+command = ("python3", "-c", program)
+compute.launcher.launch(LaunchSpec(root / "attempt", command, root / "ml", environment))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -274,7 +275,8 @@ time.sleep(600)
 
     def test_a_restarted_control_plane_finds_the_job_and_its_natural_exit_code(self, rig: Rig) -> None:
         (rig.root / "ml").mkdir()
-        program = "import sys, time; print('up', flush=True)\nwhile not __import__('os').path.exists('go'): time.sleep(.01)\nsys.exit(42)"
+        program = "import os, sys, time; print('up', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+        program += "sys.exit(42)"
         command = [sys.executable, "-c", _LAUNCH_AND_DIE, rig.mode, str(rig.root), program]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
         spec = rig.spec("never", opt_ml=rig.root / "ml")
@@ -360,7 +362,7 @@ print(resource.getrlimit(resource.RLIMIT_CORE), oct(os.umask(0)), os.environ["MI
     def test_a_shim_that_dies_before_its_first_record_leaves_room_for_another(self, rig: Rig) -> None:
         rig.launcher.launch(rig.spec("open('ran', 'w')", faults=("shim.before-state",)))
         spec = rig.spec("open('ran', 'w')")
-        eventually(lambda: rig.launcher.observe(spec.directory).phase == "absent")
+        assert rig.finish(spec).phase == "absent"
         assert not (spec.opt_ml / "ran").exists()
         rig.launcher.launch(spec)
         assert rig.finish(spec).exit_code == 0

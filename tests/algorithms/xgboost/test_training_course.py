@@ -44,6 +44,25 @@ def test_metric_lines_are_found_by_the_documented_expressions(
     assert first.startswith("[0]\ttrain-auc:")
 
 
+def test_a_job_starts_without_importing_scikit_learn_though_it_is_there(
+    algorithm_environment: AlgorithmEnvironment,
+) -> None:
+    program = """
+import sys, json
+from sagebrush.algorithms.xgboost.lean_imports import lean_imports
+with lean_imports():
+    import xgboost
+    try:
+        import sklearn
+        inside = True
+    except ImportError:
+        inside = False
+import sklearn
+print(json.dumps([inside, xgboost.compat.SKLEARN_INSTALLED, sklearn.__version__]))
+"""
+    assert algorithm_environment.compute(program) == [False, False, "1.9.1"]
+
+
 def test_every_custom_metric_has_the_value_of_scikit_learn(algorithm_environment: AlgorithmEnvironment) -> None:
     program = """
 import json, numpy as np, xgboost as xgb
@@ -159,7 +178,7 @@ def test_two_hosts_train_one_model_and_only_the_first_saves_it(
 ) -> None:
     hosts = ("127.0.71.1", "127.0.71.2", "127.0.71.3")
     rows = (datasets / "diabetes-train.csv").read_text().splitlines(keepends=True)
-    parts = (rows[:150], [], rows[150:])
+    parts: tuple[list[str], ...] = (rows[:150], [], rows[150:])
     jobs = []
     for host, part in zip(hosts, parts, strict=True):
         job = Job(

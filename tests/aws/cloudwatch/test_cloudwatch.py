@@ -47,10 +47,8 @@ def refused(cloudwatch: Caller, operation: str, **request: Any) -> tuple[str, st
 def test_training_job_analytics_finds_averages_by_minute(cloudwatch: Caller) -> None:
     put(cloudwatch, {"Value": 0.5}, {"Value": 0.7}, {"Value": 0.9, "Timestamp": NOW - timedelta(minutes=2)})
     found = statistics(cloudwatch)
-    assert [(d["Timestamp"].minute, pytest.approx(d["Average"]), d["Unit"]) for d in found] == [
-        (11, 0.9, "None"),
-        (13, 0.6, "None"),
-    ]
+    assert [(d["Timestamp"].minute, d["Unit"]) for d in found] == [(11, "None"), (13, "None")]
+    assert [d["Average"] for d in found] == pytest.approx([0.9, 0.6])
 
 
 def test_a_metric_that_is_not_there_has_no_datapoints(cloudwatch: Caller) -> None:

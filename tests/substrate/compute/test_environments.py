@@ -41,8 +41,14 @@ def test_an_image_is_known_by_its_repository_whatever_account_and_region(
 
 @pytest.mark.parametrize(
     "image",
-    [f"{ECR}/xgboost:1", f"{ECR}/xgboost:latest", f"{ECR}/sagemaker-xgboost", f"sagemaker-xgboost:{GOT}", f"{ECR}/sagemaker-xgboost:3.2-1"],
-)  # fmt: skip
+    [
+        f"{ECR}/xgboost:1",
+        f"{ECR}/xgboost:latest",
+        f"{ECR}/sagemaker-xgboost",
+        f"sagemaker-xgboost:{GOT}",
+        f"{ECR}/sagemaker-xgboost:3.2-1",
+    ],
+)
 def test_an_image_that_gets_what_it_asks_for_needs_no_notice(image: str, tmp_path: Path) -> None:
     spec = Environments(tmp_path, exact=True).resolve(image)
     assert spec is not None
@@ -82,7 +88,7 @@ def make_wheel(folder: Path, name: str, code: str) -> None:
     files = {
         f"{name}.py": code,
         f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{name}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{name}-1.0.dist-info/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
     }
     rows = []

@@ -69,7 +69,7 @@ def test_strict_mode_refuses_a_type_bigger_than_the_host() -> None:
     failure = capacity.fit(big).failure
     assert failure is not None
     assert failure.reason().startswith("CapacityError: 1 x ml.m5.4xlarge has 16 vCPU")
-    with pytest.raises(CallerError, match="ResourceLimitExceeded: 1 x ml.m5.4xlarge"):
+    with pytest.raises(CallerError, match=r"ResourceLimitExceeded: 1 x ml\.m5\.4xlarge"):
         capacity.check(big)
 
 

@@ -34,8 +34,7 @@ print(open("/opt/ml/name").read(), os.listdir("/opt/ml"))
     for spec in (one, two):
         (spec.opt_ml / "go").touch()
     assert [rig.finish(spec).exit_code for spec in (one, two)] == [0, 0]
-    assert sorted(rig.printed(one)[1].split()) == sorted(["one", "['name',", "'go']"]) or "one" in rig.printed(one)[1]
-    assert rig.printed(two)[1].startswith("two ")
+    assert [rig.printed(spec)[1].split(" ")[0] for spec in (one, two)] == ["one", "two"]
     assert (one.opt_ml / "name").read_text() == "one"
     assert not Path("/opt/ml/name").exists()
 
@@ -248,7 +247,7 @@ def test_without_root_a_user_namespace_gives_the_same_view(tmp_path: Path) -> No
         "env PATH=/usr/bin:/bin",
         "arg /bin/sh",
         "arg -c",
-        f"arg echo $(id -u) $(ls {place}/hidden | wc -l) $(ls -d /proc/[0-9]* | wc -l) $(uname -n); echo x > /opt/ml/made",
+        f"arg echo $(id -u) $(ls {place}/hidden | wc -l) $(ls -d /proc/[0-9]* | wc -l) $(uname -n); echo x > made",
     ]
     (place / "attempt" / "launch").write_text("".join(f"{record}\0" for record in records))
     (place / "attempt" / "lock").touch()

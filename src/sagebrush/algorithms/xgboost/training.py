@@ -13,6 +13,7 @@ from typing import Any
 
 from sagebrush.algorithms.xgboost import booster_parameters, content, hyperparameters
 from sagebrush.algorithms.xgboost.booster_parameters import Plan
+from sagebrush.algorithms.xgboost.lean_imports import lean_imports
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.training_environment import TrainingEnvironment
 
@@ -34,7 +35,7 @@ _CALLERS_FAULT = (
 def train(environment: TrainingEnvironment) -> None:
     """Run the job. Raises UserError for what the user can correct; then nothing is saved."""
     plan = booster_parameters.plan(hyperparameters.validate(environment.raw_hyperparameters))
-    asked_to_stop = _watch_for_sigterm()
+    begin = _watch_for_sigterm()
     kinds = _check_channels(environment)
     for notice in plan.notices:
         _say(notice)
@@ -44,7 +45,8 @@ def train(environment: TrainingEnvironment) -> None:
         if not found and len(environment.hosts) == 1:
             channel = "training" if name == "train" else name
             raise UserError(f"No data in {channel} channel path {environment.directories.channel(name)}")
-    _train_on_hosts(environment, plan, {name: kind for name, (kind, _) in kinds.items()}, files, asked_to_stop)
+    with lean_imports():
+        _train_on_hosts(environment, plan, {name: kind for name, (kind, _) in kinds.items()}, files, begin)
 
 
 def _check_channels(environment: TrainingEnvironment) -> dict[str, tuple[str, bool]]:

@@ -87,9 +87,10 @@ class S3:
     def _check_owner(self, request: Request) -> None:
         """x-amz-expected-bucket-owner: a guard against writing into somebody else's bucket of a guessed name."""
         expected = request.header("x-amz-expected-bucket-owner")
-        if expected and request.target.operation != "CreateBucket":
-            if self._objects.head_bucket(request.bucket).account != expected:
-                raise CallerError("AccessDenied", "Access Denied", status=403)
+        if not expected or not request.bucket or request.target.operation == "CreateBucket":
+            return
+        if self._objects.head_bucket(request.bucket).account != expected:
+            raise CallerError("AccessDenied", "Access Denied", status=403)
 
 
 def error_response(error: CallerError, request_id: str, host_id: str) -> Response:

@@ -82,7 +82,7 @@ class RequestHandler:
 
     def _error(self, request: HttpRequest, routed: Routed | None, error: CallerError, request_id: str) -> HttpResponse:
         service, operation = (routed.service, routed.operation) if routed is not None else (None, None)
-        return self._engine.serialize_error(service, operation, error, request_id, request=request)
+        return self._engine.serialize_error(service, operation, error, request_id, routed, request)
 
     def _log(
         self,

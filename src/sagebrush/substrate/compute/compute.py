@@ -37,11 +37,18 @@ class Compute:
     @property
     def masked(self) -> tuple[Path, ...]:
         """What no job may see: the platform's data and people's homes."""
-        return (self._settings.data_dir, Path("/root"), Path("/home"), Path.home(), Path("/run/user"))
+        home = Path("~").expanduser()
+        # The "home" of a service account can be / or a directory of the system.
+        homes = [home] if home.is_absolute() and len(home.parts) > 2 else []
+        return (self._settings.data_dir, Path("/root"), Path("/home"), Path("/run/user"), *homes)
 
     def isolation(self) -> Mode:
         """How jobs run here, found out by doing on the first call. See :meth:`Isolation.mode`."""
         return self._isolation.mode()
+
+    def isolation_problem(self) -> str:
+        """Why jobs run without a sandbox although one was wanted; '' when they do not."""
+        return self._isolation.problem if self.isolation() == "process" else ""
 
     def probe(self) -> list[probing.Check]:
         """For ``doctor``: what this host lets us do, each found out by doing it."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sagebrush.substrate import faultpoints
 from sagebrush.substrate.compute import observing
 from sagebrush.substrate.compute.isolation import Isolation
 from sagebrush.substrate.compute.limits import ControlGroups
@@ -23,6 +24,10 @@ from sagebrush.substrate.compute.shim import main as shim_main
 from sagebrush.substrate.compute.specification import LaunchSpec, Observation
 from sagebrush.substrate.compute.watching import Watcher
 from sagebrush.substrate.errors import Fault
+
+BEFORE_LAUNCH_FILE = faultpoints.declare("compute.before-launch-file")
+BEFORE_SHIM = faultpoints.declare("compute.before-shim")
+AFTER_SHIM = faultpoints.declare("compute.after-shim")
 
 SHIM = Path(shim_main.__file__).with_name("__main__.py")
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -49,8 +54,12 @@ class Launcher:
         try:
             if not self._take(lock, spec.directory) or (spec.directory / record.NAME).exists():
                 return
+            faultpoints.reach(BEFORE_LAUNCH_FILE)
             write_privately(spec.directory / launchfile.NAME, self._launch_file(spec).encode())
-            self._watcher.reap(self._spawn(spec.directory, lock))
+            faultpoints.reach(BEFORE_SHIM)
+            shim = self._spawn(spec.directory, lock)
+            faultpoints.reach(AFTER_SHIM)
+            self._watcher.reap(shim, spec.directory)
         finally:
             os.close(lock)
 
@@ -69,7 +78,7 @@ class Launcher:
         self._request(directory, "kill", signal.SIGUSR1)
 
     def watch(self, directory: Path, callback: Callable[[], None]) -> None:
-        """Call ``callback`` soon, and again whenever the attempt's phase may have changed, until it ended.
+        """Call ``callback`` soon, and again whenever the attempt's phase has changed, until it ended.
 
         It is called on the watcher's thread: notify somebody and return. A second watch of a directory replaces
         the first.

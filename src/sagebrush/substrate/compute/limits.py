@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
-import zlib
 from pathlib import Path
 
 from sagebrush.substrate.compute.shim import launchfile
@@ -32,7 +32,7 @@ class ControlGroups:
     def describe(self, launch: launchfile.LaunchFile, limits: Limits, directory: Path, *, own_user: bool) -> None:
         """Add the records that limit one job. ``own_user``: its user has no other processes to be counted."""
         parents = self.parents()
-        name = f"sagebrush-{zlib.crc32(os.fsencode(directory.absolute())):08x}-{os.getpid()}"
+        name = f"sagebrush-{hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:16]}"
         launch.add("cgroup_name", name)
         launch.add("cgroup", *(f"{controller}={path}" for controller, path in parents.items()))
         launch.add("memory", limits.memory_bytes)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,9 +80,9 @@ def probe(settings: Settings, isolation: Isolation, groups: ControlGroups) -> li
     checks = [
         Check("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} at {sys.executable}", needed=True),
         _disk(settings.data_dir),
-        _tried("user namespaces", lambda: kernel.unshare(kernel.CLONE_NEWUSER)),
-        _tried("mount namespaces", lambda: _unshare(kernel.CLONE_NEWNS)),
-        _tried("pid namespaces", lambda: _unshare(kernel.CLONE_NEWPID)),
+        _unshared("user namespaces", kernel.CLONE_NEWUSER),
+        _unshared("mount namespaces", kernel.CLONE_NEWNS),
+        _unshared("pid namespaces", kernel.CLONE_NEWPID),
     ]
     parents = groups.parents()
     version = "version 2" if "unified" in parents else "version 1"
@@ -110,26 +110,10 @@ def _disk(directory: Path) -> Check:
     return Check("disk space", free >= _NEEDED_DISK_GIB, f"{free:.1f} GiB free at {existing}")
 
 
-def _unshare(flag: int) -> None:
-    if os.geteuid() != 0:
-        kernel.unshare(kernel.CLONE_NEWUSER)
-    kernel.unshare(flag)
-
-
-def _tried(name: str, action: Callable[[], None]) -> Check:
-    """Do it in a child process, which it would change for good."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            action()
-            os._exit(0)
-        except OSError as error:
-            os.write(writing, str(error).encode())
-        finally:
-            os._exit(1)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        problem = pipe.read().decode()
-    os.waitpid(child, 0)
-    return Check(name, not problem, problem or "allowed")
+def _unshared(name: str, flag: int) -> Check:
+    """Do it, in a process of its own, which it changes for good."""
+    flags = flag if os.geteuid() == 0 else flag | kernel.CLONE_NEWUSER
+    program = "import sys; sys.path.append(sys.argv[1]); from shim import kernel; kernel.unshare(int(sys.argv[2]))"
+    command = [sys.executable, "-I", "-S", "-c", program, str(Path(kernel.__file__).parents[1]), str(flags)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return Check(name, result.returncode == 0, (result.stderr.strip().splitlines() or ["allowed"])[-1])

@@ -12,7 +12,10 @@ Phase = Literal["absent", "starting", "running", "exited", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A file or directory of the host shown to the job. The job's user must be able to read ``source``."""
+    """A file or directory of the host shown to the job, in a sandbox only: elsewhere the caller copies.
+
+    The job's user must be able to read ``source`` itself (mode o+r); the directories above it do not matter.
+    """
 
     source: Path
     target: str

@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _libc = ctypes.CDLL(None, use_errno=True)
 _IN_MOVED_TO = 0x80
 _EVENT = struct.Struct("iIII")
+#: How often to look where no event can come: a shim of an ended platform before its record, or remains of a job.
+_LOOK_AGAIN_S = 0.05
 
 
 @dataclass(slots=True)
@@ -26,6 +28,7 @@ class _Watch:
     directory: Path
     callback: Callable[[], None]
     inotify_id: int
+    told: str = ""
     pidfds: list[int] = field(default_factory=list)
 
 
@@ -35,20 +38,22 @@ class Watcher:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._watches: dict[Path, _Watch] = {}
-        self._children: dict[int, int] = {}
+        self._children: dict[int, tuple[int, Path]] = {}
+        self._uncertain: set[Path] = set()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def reap(self, pid: int) -> None:
-        """Collect this child when it ends."""
+    def reap(self, pid: int, directory: Path) -> None:
+        """Collect this child, the shim of ``directory``, when it ends."""
         with self._lock:
             self._start()
             descriptor = os.pidfd_open(pid)
-            self._children[descriptor] = pid
+            self._children[descriptor] = (pid, directory.absolute())
             self._poll.register(descriptor, select.EPOLLIN)
 
     def watch(self, directory: Path, callback: Callable[[], None]) -> None:
         directory = directory.absolute()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._lock:
             self._start()
             self.unwatch(directory)
@@ -105,13 +110,13 @@ class Watcher:
 
     def _run(self) -> None:
         while True:
-            ready = [descriptor for descriptor, _ in self._poll.poll()]
+            ready = [descriptor for descriptor, _ in self._poll.poll(_LOOK_AGAIN_S if self._uncertain else None)]
             with self._lock:
                 if self._closed:
                     return
                 for descriptor in ready:
                     self._hear(descriptor)
-                changed, self._changed = self._changed, set()
+                changed, self._changed, self._uncertain = self._changed | self._uncertain, set(), set()
                 watches = [w for w in map(self._watches.get, changed) if w is not None]
             for watch in watches:
                 self._tell(watch)
@@ -122,8 +127,10 @@ class Watcher:
         elif descriptor == self._inotify:
             self._read_inotify()
         elif descriptor in self._children:
-            os.waitpid(self._children.pop(descriptor), 0)
+            pid, directory = self._children.pop(descriptor)
+            os.waitpid(pid, 0)
             os.close(descriptor)
+            self._changed.add(directory)
         else:
             for watch in self._watches.values():
                 if descriptor in watch.pidfds:
@@ -165,12 +172,17 @@ class Watcher:
                     if descriptor is not None:
                         watch.pidfds.append(descriptor)
                         self._poll.register(descriptor, select.EPOLLIN)
-        ended = observing.observe(watch.directory).phase in ("exited", "lost")
-        try:
-            watch.callback()
-        except Exception:
-            _log.exception("a callback for %s failed", watch.directory)
-        if ended:
+        phase = observing.observe(watch.directory).phase
+        with self._lock:
+            if phase == "starting" or (phase == "running" and not watch.pidfds):
+                self._uncertain.add(watch.directory)
+        if phase != watch.told:
+            watch.told = phase
+            try:
+                watch.callback()
+            except Exception:
+                _log.exception("a callback for %s failed", watch.directory)
+        if phase in ("exited", "lost"):
             with self._lock:
                 if self._watches.get(watch.directory) is watch:
                     self.unwatch(watch.directory)

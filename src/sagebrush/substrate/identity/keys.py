@@ -128,7 +128,7 @@ class PlatformKeys:
             raise CallerError(
                 "PlatformKeyExposed",
                 f"{self._path} can be read by others (mode {stat.S_IMODE(found.st_mode):o}), and whoever reads it owns "
-                f"the platform. Run `chmod 600 {self._path}`; if others may have read it, delete it: a new one is made.",
+                f"the platform. Run `chmod 600 {self._path}`; if others did read it, delete it: a new one is made.",
             )
         try:
             document = json.loads(self._path.read_bytes())
@@ -140,7 +140,9 @@ class PlatformKeys:
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
             sound = False
         if not sound:
-            raise CallerError("PlatformKeyUnreadable", f"{self._path} is not a key file of Sagebrush, or it is damaged.")
+            raise CallerError(
+                "PlatformKeyUnreadable", f"{self._path} is not a key file of Sagebrush, or it is damaged."
+            )
         return _Ring(current, keys, (found.st_mtime_ns, found.st_ino, found.st_size))
 
     def _save(self, current: str, keys: Mapping[str, bytes]) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from sqlalchemy.exc import DatabaseError
 
-from sagebrush.substrate.objects import errors, inline
+from sagebrush.substrate.objects import errors
 from sagebrush.substrate.objects.checksums import Hashes
 from sagebrush.substrate.objects.files import Files
-from sagebrush.substrate.objects.inline import INLINE_BYTES
+from sagebrush.substrate.objects.inline import INLINE_BYTES, Names
 
 #: Files up to this size are synced in groups; a bigger one is synced on its own so that nobody waits for it.
 GROUPED_BYTES = 1 << 20
@@ -78,16 +78,17 @@ class Incoming:
     """
 
     def __init__(
-        self, files: Files, algorithms: Iterable[str] = (), *, place: Place | None = None, inline: bool = False
+        self, files: Files, algorithms: Iterable[str] = (), *, place: Place | None = None, small: Names | None = None
     ):
         self._files = files
         self._hashes = Hashes(algorithms)
         self._digests: dict[str, bytes] | None = None
         self._size = 0
         self._place = place
-        self._few: bytearray | None = bytearray() if inline else None
+        self._small = small
+        self._few: bytearray | None = bytearray() if small is not None else None
         self._file, self._descriptor = (place.file, place.descriptor) if place is not None else ("", -1)
-        if place is None and not inline:
+        if place is None and small is None:
             self._create()
 
     @property
@@ -116,8 +117,8 @@ class Incoming:
 
     def finish(self) -> Received:
         """Make everything in a file durable. It is no object yet; after a crash it is an orphan and swept."""
-        if self._few is not None:
-            return Received(inline.new_name(), self._size, self.digests(), content=bytes(self._few))
+        if self._few is not None and self._small is not None:
+            return Received(self._small.new(), self._size, self.digests(), content=bytes(self._few))
         with disk_errors():
             if self._place is not None or self._size > GROUPED_BYTES:
                 os.fsync(self._descriptor)

@@ -2,8 +2,8 @@
 
 A file of its own would cost a small object two more waits for the disk than its row does, which is most of what
 storing it costs. Who needs a path (a bind mount, a library that opens files) gets a copy under
-``<root>/shown/<boot id>/``: written once, kept as long as the object, never synced. It need not be: a process's
-crash does not hurt what the kernel holds, and after a machine's crash there is another boot id.
+``<root>/shown/<boot id>/``: written once, kept until some time after the object is gone, never synced. It need not
+be: a process's crash does not hurt what the kernel holds, and after a machine's crash there is another boot id.
 """
 
 from __future__ import annotations
@@ -11,18 +11,40 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+from sagebrush.substrate.clock import Clock
 
 #: Objects up to this size have their bytes in the index.
 INLINE_BYTES = 32 << 10
 
 _PREFIX = "inline/"
+_TAG_BITS = 11
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def new_name() -> str:
-    """The name of new inline content, in place of a file's name."""
-    return _PREFIX + secrets.token_hex(12)
+class Names:
+    """Numbers for inline content: never used twice, and growing, so that new rows are appended to their table."""
+
+    def __init__(self, clock: Clock):
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._last_us = 0
+        # Two processes that number content in the same microsecond differ here.
+        self._tag = secrets.randbits(_TAG_BITS)
+
+    def new(self) -> str:
+        """The name of new inline content, in place of a file's name."""
+        with self._mutex:
+            self._last_us = max(self._clock.now_us(), self._last_us + 1)
+            return f"{_PREFIX}{self._last_us << _TAG_BITS | self._tag}"
+
+
+def content_id(file: str) -> int:
+    """The number in a name of inline content."""
+    return int(file.removeprefix(_PREFIX))
 
 
 def is_inline(file: str) -> bool:
@@ -42,7 +64,8 @@ class Shown:
     def path(self, file: str) -> Path:
         """Where content is shown, or would be."""
         name = file.removeprefix(_PREFIX)
-        return self._mine / name[:2] / name
+        # The last digits of the number are the process's tag; those before them spread evenly.
+        return self._mine / f"{int(name) >> _TAG_BITS & 0xFF:02x}" / name
 
     def show(self, file: str, content: bytes) -> Path:
         """Make content a file. Two who do it at the same time write the same bytes; the rename decides."""
@@ -61,6 +84,13 @@ class Shown:
         finally:
             os.close(descriptor)
         return path
+
+    def shown(self) -> Iterator[str]:
+        """The names of all content that is shown."""
+        for directory in sorted(self._mine.glob("*")):
+            for path in directory.iterdir():
+                if path.name.isdigit():
+                    yield _PREFIX + path.name
 
     def remove(self, file: str) -> None:
         """Remove the copy, if there is one."""

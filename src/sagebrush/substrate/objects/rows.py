@@ -17,7 +17,7 @@ from sagebrush.substrate.objects.info import (
     ObjectInfo,
     WriteCondition,
 )
-from sagebrush.substrate.objects.inline import is_inline
+from sagebrush.substrate.objects.inline import content_id, is_inline
 from sagebrush.substrate.objects.tables import buckets, contents, objects, parts, pins, trash, uploads
 
 #: ``trash.since_us`` of a file that nobody can have been given the path of: it may go at once.
@@ -43,13 +43,14 @@ _WITH_CONTENT = (
     select(buckets.c.account, objects, contents.c.data)
     .select_from(
         buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY)).outerjoin(
-            contents, contents.c.file == objects.c.file
+            contents, contents.c.id == objects.c.content
         )
     )
     .where(buckets.c.name == _B_BUCKET)
 )
-_CONTENT = select(contents.c.data).where(contents.c.file == bindparam("b_file"))
+_CONTENT = select(contents.c.data).where(contents.c.id == bindparam("b_id"))
 _INSERT_CONTENT = insert(contents)
+_DELETE_CONTENT = delete(contents).where(contents.c.id == bindparam("b_id"))
 _INSERT = insert(objects)
 _UPDATE = update(objects).where(objects.c.bucket == _B_BUCKET, objects.c.key == _B_KEY)
 _DELETE = delete(objects).where(objects.c.bucket == _B_BUCKET, objects.c.key == _B_KEY)
@@ -144,7 +145,7 @@ def fetch_with_content(conn: Connection, bucket: str, key: bytes) -> tuple[Objec
 
 def fetch_content(conn: Connection, file: str) -> bytes | None:
     """Inline content by its name; None when it is gone."""
-    content: bytes | None = conn.execute(_CONTENT, {"b_file": file}).scalar()
+    content: bytes | None = conn.execute(_CONTENT, {"b_id": content_id(file)}).scalar()
     return content
 
 
@@ -161,13 +162,16 @@ def store_object(conn: Connection, info: ObjectInfo, condition: WriteCondition, 
     if now is None:
         raise errors.no_such_bucket(info.bucket)
     check_condition(condition, now.etag, info.key)
+    number = None
     if content is not None:
-        conn.execute(_INSERT_CONTENT, {"file": info.file, "data": content})
+        number = content_id(info.file)
+        conn.execute(_INSERT_CONTENT, {"id": number, "data": content})
     values = {
         "size": info.size,
         "etag": info.etag,
         "modified_us": info.modified_us,
         "file": info.file,
+        "content": number,
         "body": _encode(info),
     }
     if now.file is None:
@@ -213,12 +217,23 @@ def replace_body(conn: Connection, info: ObjectInfo) -> None:
 
 
 def discard(conn: Connection, files: Iterable[str], since_us: int) -> None:
-    """Put files that no row names any more in the trash; inline content goes at once, its copy as files do."""
-    rows = [{"file": file, "since_us": since_us} for file in files]
-    if small := [row["file"] for row in rows if is_inline(str(row["file"]))]:
-        conn.execute(delete(contents).where(contents.c.file.in_(small)))
-    if rows:
-        conn.execute(_DISCARD, rows)
+    """Give up what no row names any more: inline content at once, files by putting them in the trash."""
+    gone = []
+    for file in files:
+        if is_inline(file):
+            conn.execute(_DELETE_CONTENT, {"b_id": content_id(file)})
+        else:
+            gone.append({"file": file, "since_us": since_us})
+    if gone:
+        conn.execute(_DISCARD, gone)
+
+
+def missing_contents(conn: Connection, files: Sequence[str]) -> list[str]:
+    """Those names of inline content that neither stand for any content now nor are pinned."""
+    numbers = [content_id(file) for file in files]
+    there = set(conn.execute(select(contents.c.id).where(contents.c.id.in_(numbers))).scalars())
+    pinned = set(conn.execute(select(pins.c.file).where(pins.c.file.in_(files))).scalars())
+    return [file for file, number in zip(files, numbers, strict=True) if number not in there and file not in pinned]
 
 
 def doom(conn: Connection, until_us: int, limit: int) -> list[str]:

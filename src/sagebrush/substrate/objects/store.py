@@ -27,7 +27,7 @@ from sagebrush.substrate.objects.info import (
     Page,
     WriteCondition,
 )
-from sagebrush.substrate.objects.inline import Shown, is_inline, new_name
+from sagebrush.substrate.objects.inline import Names, Shown, is_inline
 from sagebrush.substrate.objects.listing import list_page, successor
 from sagebrush.substrate.objects.names import check_bucket, encode_key
 from sagebrush.substrate.objects.sweeping import Sweeper
@@ -59,6 +59,7 @@ class ObjectStore:
         self._clock = clock
         self.uploads = Uploads(self._files, index, clock)
         self._shown = Shown(root)
+        self._names = Names(clock)
         self._sweeper = Sweeper(self._files, self._shown, index, clock)
 
     # -- life -----------------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ class ObjectStore:
 
     def incoming(self, algorithms: Iterable[str] = ()) -> Incoming:
         """Begin to take the bytes of an object; for those who stream. End it with :meth:`commit` or ``discard``."""
-        return Incoming(self._files, {*algorithms, checksums.DEFAULT}, inline=True)
+        return Incoming(self._files, {*algorithms, checksums.DEFAULT}, small=self._names)
 
     def commit(
         self,
@@ -357,7 +358,7 @@ class ObjectStore:
             content = self._index.read(lambda conn: rows.fetch_content(conn, source.file))
             if content is None:
                 raise errors.no_such_key(source.key)
-            return new_name(), content
+            return self._names.new(), content
         with disk_errors():
             try:
                 file = self._files.link(source.file)

@@ -12,11 +12,14 @@ from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.objects import rows
 from sagebrush.substrate.objects.files import Files
-from sagebrush.substrate.objects.inline import Shown, is_inline
+from sagebrush.substrate.objects.inline import Shown
 from sagebrush.substrate.store import Store
 
 #: How long the file of a replaced or deleted object stays at its path, in microseconds.
 GRACE_US = 60_000_000
+
+#: Between two looks at the copies of small objects, which all are compared with the index, in microseconds.
+SHOWN_US = 600_000_000
 
 #: Between two rounds, in microseconds.
 ROUND_US = 15_000_000
@@ -39,6 +42,8 @@ class Sweeper:
         self._index = index
         self._clock = clock
         self._stopping = threading.Event()
+        self._gone_before: set[str] = set()
+        self._look_again_us = 0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -57,6 +62,10 @@ class Sweeper:
         self._shown.forget_other_boots()
         self.sweep_orphans()
         self.sweep_trash()
+        now = self._clock.monotonic_us()
+        if now >= self._look_again_us:
+            self._look_again_us = now + SHOWN_US
+            self.sweep_shown()
 
     def sweep_trash(self) -> None:
         """Remove what has been in the trash for its grace and is not pinned."""
@@ -66,9 +75,19 @@ class Sweeper:
             if not doomed:
                 return
             for file in doomed:
-                (self._shown.remove if is_inline(file) else self._files.unlink)(file)
+                self._files.unlink(file)
             faultpoints.reach(AFTER_UNLINK)
             self._index.write(lambda conn, files=doomed: rows.forget(conn, files))  # type: ignore[misc]
+
+    def sweep_shown(self) -> None:
+        """Remove the copies of small objects that were gone already when the last but one look was taken."""
+        names = self._shown.shown()
+        gone: set[str] = set()
+        while (batch := list(islice(names, _BATCH))) and not self._stopping.is_set():
+            gone.update(self._index.read(lambda conn, files=batch: rows.missing_contents(conn, files)))  # type: ignore[misc]
+        for file in gone & self._gone_before:
+            self._shown.remove(file)
+        self._gone_before = gone
 
     def sweep_orphans(self) -> None:
         """Remove files without a row that dead processes left; each dead process is looked at once."""

@@ -26,15 +26,18 @@ objects = Table(
     Column("etag", String(64), nullable=False),
     Column("modified_us", BigInteger, nullable=False),
     Column("file", String(64), nullable=False),
+    #: The number in ``file`` when the bytes lie in ``contents``.
+    Column("content", BigInteger),
     Column("body", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 
-#: The bytes of small objects, by the name that stands in ``objects.file`` (see :mod:`.inline`).
+#: The bytes of small objects, by the number in ``objects.file`` (see :mod:`.inline`).
 contents = Table(
     "contents",
     OBJECTS.metadata,
-    Column("file", String(64), primary_key=True),
+    # In SQLite this very type makes the number the row's own address.
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
 )
 

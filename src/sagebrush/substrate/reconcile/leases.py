@@ -29,7 +29,7 @@ class Leases:
 
     def due(self, kinds: Collection[str], holding: Collection[str]) -> bool:
         """Whether anything waits that might be taken; a read, so that idling commits nothing."""
-        return bool(self.store.read(lambda conn: self._free(conn, kinds, holding, 1)))
+        return len(self.store.read(lambda conn: self._free(conn, kinds, holding, 1))) > 0
 
     def take(self, kinds: Collection[str], holding: Collection[str], limit: int) -> list[Lease]:
         """Lease up to ``limit`` resources of these kinds that are due and in nobody's hands."""
@@ -70,7 +70,7 @@ class Leases:
             sleep = case((_C.wakes == wakes_seen, None), else_=_C.wake_at_us)
             values = {"lease_owner": None, "lease_until_us": None, "wake_at_us": sleep}
             tx.execute(update(resources).where(_mine(lease)).values(**values))
-            return wakes != wakes_seen
+            return bool(wakes != wakes_seen)
 
         return self.store.write(give_back)
 

@@ -12,7 +12,7 @@ from sagebrush.substrate.resources.listing import page
 from sagebrush.substrate.resources.plain import plain_operations
 from sagebrush.substrate.resources.resource import IllegalTransition, ListSpec, Resource, Row, StateMachine
 from sagebrush.substrate.resources.rows import fetch, fetch_by_arn, fetch_by_id, find
-from sagebrush.substrate.resources.tag_rows import put_tags, remove_tags, tags_of
+from sagebrush.substrate.resources.tag_rows import check_tags, put_tags, remove_tags, tags_of
 from sagebrush.substrate.resources.tagging import TAG_OPERATIONS
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Row",
     "StateMachine",
     "check",
+    "check_tags",
     "fetch",
     "fetch_by_arn",
     "fetch_by_id",

@@ -10,7 +10,9 @@ from sagebrush.substrate.calls.call import Call, Handler
 from sagebrush.substrate.errors import validation
 from sagebrush.substrate.resources.resource import Row
 from sagebrush.substrate.resources.rows import fetch_by_arn
-from sagebrush.substrate.resources.tag_rows import put_tags, remove_tags, tags_of
+from sagebrush.substrate.resources.tag_rows import check_tags, put_tags, remove_tags, tags_of
+
+__all__ = ["TAG_OPERATIONS", "add_tags", "check_tags", "delete_tags", "list_tags", "tagged_resource", "tags_of"]
 
 
 def add_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from sqlalchemy import Connection, create_engine, make_url, text
@@ -44,7 +45,9 @@ class PostgresqlStore(Store):
         # A read-only snapshot cannot fail to serialise at this level, and costs no predicate locks.
         self._readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._closed = False
-        self._counting = threading.Lock()
+        # Guards what follows: closing waits for what is under way.
+        self._state = threading.Condition()
+        self._under_way = 0
         self._count = 0
         # Losers of a race try again one after the other, so that many threads of this process do not lose for ever.
         self._losers = threading.Lock()
@@ -52,16 +55,15 @@ class PostgresqlStore(Store):
     def write(self, fn: Callable[[Connection], T]) -> T:
         self._refuse_nesting()
         self._refuse_write_in_read()
-        if self._closed:
-            raise StoreClosed("the store is closed")
-        try:
-            result, hooks = self._once(fn)
-        except DBAPIError as error:
-            if not _retryable(error):
-                raise
-            with self._losers:
-                result, hooks = self._until_ordered(fn)
-        with self._counting:
+        with self._use():
+            try:
+                result, hooks = self._once(fn)
+            except DBAPIError as error:
+                if not _retryable(error):
+                    raise
+                with self._losers:
+                    result, hooks = self._until_ordered(fn)
+        with self._state:
             self._count += 1
         self._run_hooks(hooks)
         return result
@@ -71,9 +73,7 @@ class PostgresqlStore(Store):
         outer: Connection | None = getattr(self._local, "reading", None)
         if outer is not None:
             return fn(outer)
-        if self._closed:
-            raise StoreClosed("the store is closed")
-        with self._readers.connect() as connection:
+        with self._use(), self._readers.connect() as connection:
             self._local.reading = connection
             try:
                 return fn(connection)
@@ -88,8 +88,23 @@ class PostgresqlStore(Store):
         return int(connection.execute(_NOW).scalar_one())
 
     def close(self) -> None:
-        self._closed = True
+        with self._state:
+            self._closed = True
+            self._state.wait_for(lambda: self._under_way == 0)
         self._engine.dispose()
+
+    @contextmanager
+    def _use(self) -> Iterator[None]:
+        with self._state:
+            if self._closed:
+                raise StoreClosed("the store is closed")
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._state:
+                self._under_way -= 1
+                self._state.notify_all()
 
     def _once(self, fn: Callable[[Connection], T]) -> tuple[T, list[Hook]]:
         with self._writers.begin() as connection:

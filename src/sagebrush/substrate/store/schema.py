@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +22,8 @@ class Schema:
     name: str
     table_modules: tuple[str, ...]
     metadata: MetaData = field(default_factory=MetaData)
+    #: Where ``env.py`` and the schema's folder lie.
+    migrations_root: Path = _MIGRATIONS
 
     @property
     def version_table(self) -> str:
@@ -32,7 +33,7 @@ class Schema:
     @property
     def migrations(self) -> Path:
         """The folder of numbered migrations, ``0001_baseline.py`` first."""
-        return _MIGRATIONS / self.name
+        return self.migrations_root / self.name
 
     def newest(self) -> str:
         """The newest revision this code knows: revisions are numbered files."""

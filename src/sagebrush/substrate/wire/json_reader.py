@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from sagebrush.substrate.wire import constraints, timestamps
@@ -31,7 +32,7 @@ INTEGER_BITS: Final = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 
 
 class JsonReader(ShapeCompiler):
-    """Compiles shapes to readers. With ``locations`` off, members bound to URI or headers are not in the body."""
+    """Compiles shapes to readers. Members that REST protocols bind to URI, query or headers are not in the body."""
 
     def _scalar(self, shape: Any) -> Reader:
         raise NotImplementedError(f"{shape.name}: type {shape.type_name}")
@@ -177,18 +178,25 @@ def to_float(value: Any) -> float | None:
 
 
 def to_bytes(value: Any) -> bytes:
-    """Base64 text as bytes. Raises ValueError."""
+    """Base64 text as bytes; CBOR's own bytes as they are. Raises ValueError."""
+    if type(value) is bytes:
+        return value
     if type(value) is not str:
         raise ValueError("not base64 text")
     return binascii.a2b_base64(value.encode("ascii"), strict_mode=True)
 
 
 def timestamp_converter(shape: Any) -> Callable[[Any], Any]:
-    """Epoch seconds in JSON, unless the member's own format says text. Raises ValueError or TypeError."""
+    """Epoch seconds in JSON, unless the member's own format says text; CBOR's own moments as they are.
+
+    The function raises ValueError, TypeError or OverflowError.
+    """
     if shape.serialization.get("timestampFormat", "unixtimestamp") != "unixtimestamp":
         return timestamps.from_text
 
     def convert(value: Any) -> Any:
+        if type(value) is datetime:
+            return value
         if type(value) not in (int, float):
             raise TypeError
         return timestamps.from_epoch(value)

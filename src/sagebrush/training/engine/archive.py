@@ -1,7 +1,8 @@
 """Folders as tar.gz streams: deterministic, nothing of the folder's outside, constant memory.
 
-The folder was written by user code and is read by the platform, perhaps as root: links are never followed, and files
-are opened so that they cannot be exchanged for links on the way.
+The folder was written by user code and is read by the platform, perhaps as root, perhaps while user code still runs.
+So every component below the trusted root is opened without following links: a folder that was exchanged for a link to
+somewhere else counts as empty, a file that was, fails to open.
 """
 
 from __future__ import annotations
@@ -18,16 +19,30 @@ _PIECE = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 #: Weights hardly compress; a higher level costs several times the time for a few percent.
 _LEVEL = 1
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of user code: ``path`` below ``root``, which only the platform writes."""
+
+    root: Path
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file, folder or symbolic link of a folder, under its archive name."""
+    """One file, folder or symbolic link below a folder, under its archive name."""
 
     name: str
-    path: Path
+    folder: Folder
     status: os.stat_result
     link: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        return stat.S_ISREG(self.status.st_mode)
 
 
 @dataclass(slots=True)
@@ -37,80 +52,38 @@ class Contents:
     entries: list[Entry] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self.entries)
-
     @property
     def files(self) -> list[Entry]:
-        return [entry for entry in self.entries if stat.S_ISREG(entry.status.st_mode)]
+        return [entry for entry in self.entries if entry.is_file]
 
 
-def contents_of(folders: Sequence[Path]) -> Contents:
+def contents_of(folders: Sequence[Folder]) -> Contents:
     """Everything below the folders as if they were one; of equal names the first folder's counts."""
     found: dict[str, Entry] = {}
     contents = Contents()
     for folder in folders:
-        for entry in _walk(folder, "", contents.skipped):
+        try:
+            descriptor = _open_beneath(folder.root, folder.path, _DIRECTORY)
+        except OSError:
+            continue  # Not there, or not a folder any more: user code may remove what it was given.
+        for entry in _walk(folder, descriptor, "", contents.skipped):
             found.setdefault(entry.name, entry)
     contents.entries = [found[name] for name in sorted(found)]
     return contents
 
 
-def _walk(folder: Path, prefix: str, skipped: list[str]) -> Iterator[Entry]:
-    try:
-        with os.scandir(folder) as scan:
-            children = sorted(scan, key=lambda child: child.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for child in children:
-        name = f"{prefix}{child.name}"
-        status = child.stat(follow_symlinks=False)
-        mode = status.st_mode
-        if stat.S_ISLNK(mode):
-            link = str(Path(child.path).readlink())
-            if _stays_inside(name, link):
-                yield Entry(name, Path(child.path), status, link)
-            else:
-                skipped.append(f"{name}: a link to {link}, outside of its folder")
-        elif stat.S_ISDIR(mode):
-            yield Entry(name, Path(child.path), status)
-            yield from _walk(Path(child.path), f"{name}/", skipped)
-        elif stat.S_ISREG(mode):
-            yield Entry(name, Path(child.path), status)
-        else:
-            skipped.append(f"{name}: neither file, folder nor link")
-
-
-def _stays_inside(name: str, link: str) -> bool:
-    if link.startswith("/"):
-        return False
-    depth = len(PurePosixPath(name).parts) - 1
-    for part in PurePosixPath(link).parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return False
-    return True
-
-
-def open_entry(entry: Entry) -> int:
-    """A descriptor of a file that is still the one that was found."""
-    descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    status = os.fstat(descriptor)
-    if (status.st_dev, status.st_ino) != (entry.status.st_dev, entry.status.st_ino):
-        os.close(descriptor)
-        raise FileNotFoundError(f"{entry.path} was exchanged while it was read")
-    return descriptor
-
-
 def read_entry(entry: Entry) -> Iterator[bytes]:
-    """A file's bytes, as many as it had when it was found."""
-    descriptor = open_entry(entry)
+    """A file's bytes, as many as it had when it was found. Raises OSError when it is not that file any more."""
+    descriptor = _open_beneath(entry.folder.root, f"{entry.folder.path}/{entry.name}", _FILE)
     try:
+        status = os.fstat(descriptor)
+        if (status.st_dev, status.st_ino) != (entry.status.st_dev, entry.status.st_ino):
+            raise FileNotFoundError(f"{entry.name} was exchanged while it was read")
         left = entry.status.st_size
         while left:
             piece = os.read(descriptor, min(_PIECE, left))
             if not piece:
-                raise OSError(f"{entry.path} became shorter while it was read")
+                raise OSError(f"{entry.name} became shorter while it was read")
             left -= len(piece)
             yield piece
     finally:
@@ -126,10 +99,80 @@ def tar_gz(contents: Contents) -> Iterator[bytes]:
     yield compressor.flush()
 
 
+def _open_beneath(root: Path, path: str, flags: int) -> int:
+    """Open ``path`` below ``root`` without following a link at any component of it."""
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parts = PurePosixPath(path).parts
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        try:
+            following = os.open(part, flags if last else _DIRECTORY, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = following
+    return descriptor
+
+
+def _walk(folder: Folder, descriptor: int, prefix: str, skipped: list[str]) -> Iterator[Entry]:
+    """The entries below an open folder; closes it."""
+    try:
+        with os.scandir(descriptor) as scan:
+            children = sorted(((c.name, c.stat(follow_symlinks=False)) for c in _present(scan)), key=lambda c: c[0])
+        for child, status in children:
+            yield from _child(folder, descriptor, f"{prefix}{child}", child, status, skipped)
+    finally:
+        os.close(descriptor)
+
+
+def _present(scan: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+    """Those that were not removed between being listed and being looked at."""
+    for child in scan:
+        try:
+            child.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        yield child
+
+
+def _child(
+    folder: Folder, parent: int, name: str, child: str, status: os.stat_result, skipped: list[str]
+) -> Iterator[Entry]:
+    mode = status.st_mode
+    if stat.S_ISLNK(mode):
+        link = os.readlink(child, dir_fd=parent)
+        if _stays_inside(name, link):
+            yield Entry(name, folder, status, link)
+        else:
+            skipped.append(f"{name}: a link to {link}, outside of its folder")
+    elif stat.S_ISDIR(mode):
+        yield Entry(name, folder, status)
+        try:
+            descriptor = os.open(child, _DIRECTORY, dir_fd=parent)
+        except OSError as error:
+            skipped.append(f"{name}: {error.strerror}")
+        else:
+            yield from _walk(folder, descriptor, f"{name}/", skipped)
+    elif stat.S_ISREG(mode):
+        yield Entry(name, folder, status)
+    else:
+        skipped.append(f"{name}: neither file, folder nor link")
+
+
+def _stays_inside(name: str, link: str) -> bool:
+    if link.startswith("/"):
+        return False
+    depth = len(PurePosixPath(name).parts) - 1
+    for part in PurePosixPath(link).parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return False
+    return True
+
+
 def _tar(contents: Contents) -> Iterator[bytes]:
     for entry in contents.entries:
         yield _header(entry).tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-        if stat.S_ISREG(entry.status.st_mode):
+        if entry.is_file:
             yield from read_entry(entry)
             yield bytes(-entry.status.st_size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
@@ -146,3 +189,15 @@ def _header(entry: Entry) -> tarfile.TarInfo:
     else:
         info.size = entry.status.st_size
     return info
+
+
+def read_beginning(folder: Folder, name: str, characters: int) -> str | None:
+    """The first characters of a file in the folder; None when it is not there or no plain file."""
+    try:
+        descriptor = _open_beneath(folder.root, f"{folder.path}/{name}", _FILE)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return file.read(4 * characters).decode("utf-8", "replace")[:characters]

@@ -41,14 +41,14 @@ class ArtefactUploader:
         self._allowed = allowed
         self._role_arn = role_arn
 
-    def model(self, folders: Sequence[Path], location: S3Location) -> Uploaded:
+    def model(self, folders: Sequence[archive.Folder], location: S3Location) -> Uploaded:
         """The model folders of all hosts as one artefact; a location that ends with ``/`` gets the single files."""
         contents = archive.contents_of(folders)
         if location.key.endswith("/"):
             return self.files(contents, location)
         return self._archive(contents, location)
 
-    def output_data(self, folders: Sequence[Path], folder: S3Location, compression: str) -> Uploaded:
+    def output_data(self, folders: Sequence[archive.Folder], folder: S3Location, compression: str) -> Uploaded:
         """The output/data folders of all hosts; nothing is stored when they are empty."""
         contents = archive.contents_of(folders)
         if not contents.files:

@@ -7,7 +7,6 @@ objects that others add to S3 after the start are not copied in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from sagebrush.substrate.errors import CallerError
@@ -28,7 +27,7 @@ class CheckpointStore(ObjectReader, ObjectWriter, FileFinder, Protocol):
 class Checkpoints:
     """The checkpoint folder of one host of one attempt. Uploads only what changed since it looked last."""
 
-    def __init__(self, objects: CheckpointStore, allowed: Permission, location: S3Location, folder: Path):
+    def __init__(self, objects: CheckpointStore, allowed: Permission, location: S3Location, folder: archive.Folder):
         self._objects = objects
         self._allowed = allowed
         self._location = S3Location(location.bucket, location.key.rstrip("/"))
@@ -40,7 +39,8 @@ class Checkpoints:
         """Copy what S3 holds into the folder, before the job starts; the number of files."""
         bucket, prefix = self._location
         count = 0
-        self._folder.mkdir(parents=True, exist_ok=True)
+        root = self._folder.root / self._folder.path
+        root.mkdir(parents=True, exist_ok=True)
         try:
             self._allowed("s3:ListBucket", f"arn:aws:s3:::{bucket}")
             for info in self._objects.iterate(bucket, f"{prefix}/" if prefix else ""):
@@ -50,7 +50,7 @@ class Checkpoints:
                 if any(part in ("", ".", "..") for part in name.split("/")):
                     raise download_failed(f'the checkpoint "{info.key}" cannot be a file of the checkpoint folder')
                 self._allowed("s3:GetObject", f"arn:aws:s3:::{bucket}/{info.key}")
-                target = self._folder / name
+                target = root / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 copy_file(self._objects.path(info), target, cancelled)
                 count += 1

@@ -15,6 +15,9 @@ from typing import Protocol
 from sagebrush.substrate.errors import access_denied
 
 PURPOSE = "job-credentials"
+#: SageMaker's session name in the ARN that jobs see of themselves, and how long one set of credentials lasts.
+SESSION_NAME = "SageMaker"
+SECONDS = 3600
 
 
 class Signer(Protocol):

@@ -78,7 +78,6 @@ def input_data_config(channels: Sequence[Channel], host: Host) -> dict[str, dict
     return told
 
 
-def checkpoint_folder(opt_ml: Path, checkpoint_config: Mapping[str, str]) -> Path:
-    """The folder of a valid CheckpointConfig's LocalPath, which lies under /opt/ml."""
-    local = checkpoint_config.get("LocalPath", DEFAULT_CHECKPOINT_PATH)
-    return opt_ml / local.removeprefix("/opt/ml").strip("/")
+def checkpoint_path(checkpoint_config: Mapping[str, str]) -> str:
+    """The folder of a valid CheckpointConfig's LocalPath, relative to /opt/ml."""
+    return checkpoint_config.get("LocalPath", DEFAULT_CHECKPOINT_PATH).removeprefix("/opt/ml").strip("/")

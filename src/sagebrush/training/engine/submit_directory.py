@@ -1,4 +1,4 @@
-"""The user's code of script mode: ``sagemaker_submit_directory``, an archive in S3, placed where the runtime unpacks it.
+"""The user's code of script mode: ``sagemaker_submit_directory``, an archive in S3, placed for the runtime to unpack.
 
 The training toolkit of official images downloads it with boto3; here the platform does, as the job's role.
 """
@@ -41,9 +41,7 @@ def source_of(request: Mapping[str, Any]) -> str | None:
     return given if isinstance(given, str) and given.startswith("s3://") else None
 
 
-def place_code(
-    objects: CodeStore, allowed: Permission, uri: str, opt_ml: Path, *, sandboxed: bool
-) -> tuple[Bind, ...]:
+def place_code(objects: CodeStore, allowed: Permission, uri: str, opt_ml: Path, *, sandboxed: bool) -> tuple[Bind, ...]:
     """Place the archive below ``opt_ml``. Raises Refused when it is missing or forbidden."""
     target = opt_ml / ARCHIVE
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,9 @@ from sqlalchemy import Connection
 
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.compute import EnvironmentSpec
-from sagebrush.substrate.compute.environments import ENVIRONMENT_NAMES
+from sagebrush.substrate.compute.environments.images import ENVIRONMENT_NAMES
 from sagebrush.substrate.errors import validation
 from sagebrush.substrate.resources import Row, insert
-from sagebrush.substrate.resources.tagging import check_tags
 from sagebrush.training import tables
 from sagebrush.training.model import builtin, cluster, description, phases, request, wording
 from sagebrush.training.resources import TRAINING_JOB
@@ -26,7 +25,6 @@ def create_training_job(call: Call, input: dict[str, Any]) -> dict[str, Any]:
     if found := request.problems(input):
         raise validation(" ".join(found))
     tags = input.get("Tags", [])
-    check_tags(tags)
     _check_role(call, input["RoleArn"])
     environment = _environment_of(call, input["AlgorithmSpecification"]["TrainingImage"])
     _check_instances(call, input["ResourceConfig"])

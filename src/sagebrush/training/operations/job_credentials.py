@@ -13,10 +13,6 @@ from sagebrush.training import tables
 from sagebrush.training.engine import job_credentials as tokens
 from sagebrush.training.model.phases import TERMINAL
 
-#: SageMaker's session name in the ARN that jobs see of themselves.
-SESSION_NAME = "SageMaker"
-SECONDS = 3600
-
 
 def job_credentials(platform: Platform, authorization_header: str) -> dict[str, Any]:
     """Temporary credentials of the role of the job whose token this is, as SDKs read them from a container endpoint.
@@ -33,7 +29,7 @@ def job_credentials(platform: Platform, authorization_header: str) -> dict[str, 
     row = platform.store.read(look)
     if row is None or row.status in TERMINAL:
         raise access_denied(f"The job {claims.job_arn} is not running any more.", status=403)
-    session = platform.identity.role_session(claims.role_arn, SESSION_NAME, SECONDS)
+    session = platform.identity.role_session(claims.role_arn, tokens.SESSION_NAME, tokens.SECONDS)
     return {
         "AccessKeyId": session.access_key_id,
         "SecretAccessKey": session.secret_access_key,

@@ -26,9 +26,7 @@ def stop_training_job(call: Call, input: dict[str, Any]) -> dict[str, Any]:
         if phase.status is phases.Status.STOPPING:
             return
         if phase.status in phases.TERMINAL:
-            raise validation(
-                f"The request was rejected because the training job is in status {phase.status.value}."
-            )
+            raise validation(f"The request was rejected because the training job is in status {phase.status.value}.")
         target = phases.after(phase, phases.Event.STOP)
         transition(
             tx,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sagebrush.substrate.compute import Environment, EnvironmentBuildFailed, Environments, EnvironmentSpec
 from sagebrush.substrate.errors import CallerError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -18,7 +21,7 @@ class Build:
     environment: Environment | None = None
     failure: str = ""
     done: threading.Event = field(default_factory=threading.Event)
-    waiting: list[Callable[[], None]] = field(default_factory=list)
+    waiting: dict[str, Callable[[], None]] = field(default_factory=dict)
 
 
 class EnvironmentBuilds:
@@ -29,12 +32,12 @@ class EnvironmentBuilds:
         self._builds: dict[EnvironmentSpec, Build] = {}
 
     def ready(
-        self, environments: Environments, spec: EnvironmentSpec, *, patience: float, wake: Callable[[], None]
+        self, environments: Environments, spec: EnvironmentSpec, *, patience: float, who: str, wake: Callable[[], None]
     ) -> Build:
         """The state of this environment, after waiting ``patience`` seconds at most for it to be done.
 
-        ``wake`` is called when it is done later. A failed build is begun anew by the next call that comes after
-        its failure was told.
+        ``wake`` is called when it is done later, once for each ``who``. A failed build is begun anew by the next call
+        that comes after its failure was told.
         """
         with self._lock:
             build = self._builds.get(spec)
@@ -47,7 +50,7 @@ class EnvironmentBuilds:
                 del self._builds[spec]
         if not build.done.wait(patience):
             with self._lock:
-                build.waiting.append(wake)
+                build.waiting[who] = wake
             if build.done.is_set():
                 wake()
         return build
@@ -64,10 +67,11 @@ class EnvironmentBuilds:
             build.failure = error.message
         except Exception as error:
             # Whatever it was, the jobs that wait must end with it instead of waiting for ever.
+            _log.exception("the environment %s could not be made ready", spec.name)
             build.failure = f"{type(error).__name__}: {error}"
         finally:
             build.done.set()
             with self._lock:
-                waiting, build.waiting = build.waiting, []
-            for wake in waiting:
+                waiting, build.waiting = build.waiting, {}
+            for wake in waiting.values():
                 wake()

@@ -13,12 +13,12 @@ from sagebrush.substrate.errors import CallerError, JobFailure
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.resources import Lease, Row, fetch_by_id, transition
 from sagebrush.training import tables
+from sagebrush.training.engine.job_credentials import SECONDS, SESSION_NAME
 from sagebrush.training.engine.refusals import Refused
 from sagebrush.training.model import phases, wording
 from sagebrush.training.model.cluster import Cluster, cluster_of
 from sagebrush.training.model.description import phase_of
 from sagebrush.training.model.phases import Phase
-from sagebrush.training.operations.job_credentials import SECONDS, SESSION_NAME
 from sagebrush.training.resources import TRAINING_JOB
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"

@@ -18,7 +18,7 @@ from sagebrush.aws.s3.formats import http_date, iso_date
 from sagebrush.aws.s3.operations.buckets import read_tagging, tagging_document, xml_response
 from sagebrush.aws.s3.request import FileSlice, Request, Response
 from sagebrush.substrate.errors import CallerError
-from sagebrush.substrate.objects import ObjectInfo, ObjectStore, WriteCondition
+from sagebrush.substrate.objects import Attributes, ObjectInfo, ObjectStore, WriteCondition
 from sagebrush.substrate.objects.errors import invalid_argument, invalid_request
 from sagebrush.substrate.objects.names import encode_key
 
@@ -158,8 +158,8 @@ def copy_object(objects: ObjectStore, request: Request) -> Response:
                 "This copy request is illegal because it is trying to copy an object to itself without changing the "
                 "object's metadata, storage class, website redirect location or encryption attributes."
             )
-        chosen = attributes.Attributes(chosen.content_type, {**chosen.headers, **extra}, chosen.metadata)
-    chosen = attributes.Attributes(chosen.content_type, chosen.headers, chosen.metadata, tags)
+        chosen = Attributes(chosen.content_type, {**chosen.headers, **extra}, chosen.metadata)
+    chosen = Attributes(chosen.content_type, chosen.headers, chosen.metadata, tags)
     condition = WriteCondition(request.header("if-none-match"), request.header("if-match"))
     info = objects.copy(source, request.bucket, request.key, attributes=chosen, condition=condition)
     return xml_response(

@@ -1,7 +1,7 @@
 """The shim's own process: from the locked directory to the durable record of the end."""
 
 # pathlib takes longer to load than all of the shim.
-# ruff: noqa: PTH110, PTH123
+# ruff: noqa: PTH110, PTH123, PTH208
 
 from __future__ import annotations
 

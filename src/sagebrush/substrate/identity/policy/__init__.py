@@ -6,8 +6,10 @@ Read ``document.py`` (what a policy is), ``sets.py`` (deciding over one kind of 
 
 from sagebrush.substrate.identity.policy.document import Document, Kind, Statement, malformed, parse_document
 from sagebrush.substrate.identity.policy.evaluation import Decision, Layer, Layers, decide, trusts
+from sagebrush.substrate.identity.policy.positions import Position, Span, statement_spans
 from sagebrush.substrate.identity.policy.principals import Caller, Grant
 from sagebrush.substrate.identity.policy.sets import Effect, Explanation, Match, Policy, PolicySet, Source
+from sagebrush.substrate.identity.policy.simulation import Simulated, simulate
 from sagebrush.substrate.identity.policy.templates import Context
 
 __all__ = [
@@ -24,10 +26,15 @@ __all__ = [
     "Match",
     "Policy",
     "PolicySet",
+    "Position",
+    "Simulated",
     "Source",
+    "Span",
     "Statement",
     "decide",
     "malformed",
     "parse_document",
+    "simulate",
+    "statement_spans",
     "trusts",
 ]

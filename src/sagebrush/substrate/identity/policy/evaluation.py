@@ -1,11 +1,11 @@
 """The decision over all kinds of policy together. AWS: reference_policies_evaluation-logic.html.
 
-    any Deny anywhere                                  -> denied, explicitly
-    resource policy names the caller itself            -> allowed
-    (identity policies, or a resource policy that names the caller's role)
-        and the permissions boundary, if there is one
-        and the session policies, if there are any     -> allowed
-    else                                               -> denied, implicitly
+any Deny anywhere                                  -> denied, explicitly
+resource policy names the caller itself            -> allowed
+(identity policies, or a resource policy that names the caller's role)
+    and the permissions boundary, if there is one
+    and the session policies, if there are any     -> allowed
+else                                               -> denied, implicitly
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def weigh_resource_policies(
     strongest = Grant.NONE
     for document in documents:
         for statement in document.statements:
-            grant = _grant(statement, action, resource, context, caller)
+            grant = weigh_statement(statement, action, resource, context, caller)
             if grant is Grant.NONE:
                 continue
             if not statement.allows:
@@ -108,7 +108,8 @@ def weigh_resource_policies(
     return False, strongest
 
 
-def _grant(statement: Statement, action: str, resource: str, context: ContextSource, caller: Caller) -> Grant:
+def weigh_statement(statement: Statement, action: str, resource: str, context: ContextSource, caller: Caller) -> Grant:
+    """How a statement of a resource policy means the request; ``action`` in lower case."""
     if statement.principal is None or not statement.covers_action(action):
         return Grant.NONE
     grant = statement.principal.grant(caller)

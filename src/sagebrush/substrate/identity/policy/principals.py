@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 _ACCOUNT = re.compile(r"\A\d{12}\Z")
-_ARN = re.compile(r"\Aarn:[a-z-]+:(iam::\d{12}:(root|user/\S+|role/\S+)|sts::\d{12}:(assumed-role|federated-user)/\S+)\Z")
+_ARN = re.compile(
+    r"\Aarn:[a-z-]+:(iam::\d{12}:(root|user/\S+|role/\S+)|sts::\d{12}:(assumed-role|federated-user)/\S+)\Z"
+)
 _KINDS = frozenset({"AWS", "Service", "Federated", "CanonicalUser"})
 
 
@@ -56,7 +58,9 @@ class PrincipalElement:
     def grant(self, caller: Caller) -> Grant:
         """How the element means ``caller``."""
         if self.negated:
-            return Grant.NONE if self._lists_all_names_of(caller) else Grant.DIRECT
+            if self._lists_all_names_of(caller):
+                return Grant.NONE
+            return Grant.ROLE if caller.role_arn is not None else Grant.DIRECT
         if caller.service is not None:
             return Grant.DIRECT if self.everyone or caller.service in self.services else Grant.NONE
         if caller.arn in self.aws:

@@ -1,0 +1,58 @@
+"""The control plane's process: AWS operations and the reconcilers behind them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sagebrush.planes.control.app import ControlApp
+from sagebrush.planes.control.internal import InternalPages
+from sagebrush.planes.control.requests import RequestHandler
+from sagebrush.server.capabilities import CAPABILITIES, SERVED_SERVICES
+from sagebrush.server.composition import open_platform
+from sagebrush.server.data_directory import CONTROL_SOCKET, DataDirectory
+from sagebrush.server.process import begin
+from sagebrush.server.serving import serve, wait_for_predecessor
+from sagebrush.substrate.clock import SystemClock, to_datetime
+from sagebrush.substrate.identity.certificates import aws_regions, ensure_certificates
+from sagebrush.substrate.platform import Platform
+from sagebrush.substrate.reconcile import ReconcileLoop
+from sagebrush.substrate.wire import Engine
+from sagebrush.training import job_credentials
+
+
+#: Services of the areas that are not served yet: known by name, so that a call says what is missing.
+_NAMED_SERVICES: Final = (
+    "sagemaker-runtime",
+    "sagemaker-featurestore-runtime",
+    "sagemaker-metrics",
+    "sagemaker-a2i-runtime",
+)
+
+
+def build_app(platform: Platform, loop: ReconcileLoop) -> ControlApp:
+    """The control plane's application on a platform whose reconcilers ``loop`` runs."""
+    engine = Engine({*SERVED_SERVICES, *_NAMED_SERVICES})
+    pages = InternalPages(
+        healthy=lambda: loop.running, job_credentials=lambda authorization: job_credentials(platform, authorization)
+    )
+    return ControlApp(RequestHandler(platform, engine), pages, threads=platform.settings.request_threads)
+
+
+def main() -> None:
+    """``python -m sagebrush.server.control``, started by the supervisor in the data directory."""
+    settings = begin().settings
+    clock = SystemClock()
+    wait_for_predecessor("control", clock)
+    ensure_certificates(DataDirectory(settings.data_dir).keys, aws_regions(), to_datetime(clock.now_us()))
+    with open_platform(settings, clock) as platform:
+        reconcilers = [reconciler for capability in CAPABILITIES for reconciler in capability.reconcilers]
+        loop = ReconcileLoop(platform, reconcilers, settings.reconcile_threads)
+        loop.start()
+        app = build_app(platform, loop)
+        serve(app, CONTROL_SOCKET, lifespan="off")
+        app.close()
+        loop.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""Which operation a method and a path mean, for all REST services that share a signing name.
+
+One trie of path segments. Literals are tried before labels and labels before greedy labels (``{Key+}``), with
+backtracking. Several operations may share a method and a path (S3 has dozens on ``/{Bucket}``): the best fit of query
+fields and required headers wins, and a deprecated operation loses to its successor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sagebrush.substrate.wire.addresses import decode
+from sagebrush.substrate.wire.model import Service
+from sagebrush.substrate.wire.shapes import wire_name
+
+_LABEL: Final = re.compile(r"\{([^}+]+)(\+?)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation at the end of a path."""
+
+    service: Service
+    operation: str
+    labels: tuple[str, ...]
+    literals: tuple[tuple[str, str], ...]
+    known_fields: frozenset[str]
+    required_fields: tuple[str, ...]
+    required_headers: tuple[str, ...]
+    deprecated: bool
+
+    def fit(self, query: Mapping[str, list[str]], headers: Mapping[str, str]) -> tuple[int, ...] | None:
+        """How well a request fits, larger is better; None when it cannot be this operation."""
+        for name, value in self.literals:
+            if name not in query or (value and value not in query[name]):
+                return None
+        missing = sum(name not in query for name in self.required_fields)
+        missing += sum(name not in headers for name in self.required_headers)
+        return (
+            len(self.literals),
+            sum(name in self.known_fields for name in query),
+            -missing,
+            len(self.required_fields) + len(self.required_headers),
+            not self.deprecated,
+            self.operation in query.get("x-id", ()),
+        )
+
+
+@dataclass(slots=True)
+class _Node:
+    literals: dict[str, _Node] = field(default_factory=dict)
+    label: _Node | None = None
+    greedy: _Node | None = None
+    routes: dict[str, list[Route]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The operation found and the values of its path labels, decoded."""
+
+    route: Route
+    labels: dict[str, str]
+
+
+class RestRoutes:
+    """The trie."""
+
+    def __init__(self, services: list[Service]):
+        self._root = _Node()
+        for service in services:
+            for name in sorted(service.operation_names):
+                self._add(service, name)
+
+    def _add(self, service: Service, name: str) -> None:
+        operation = service.operation(name)
+        path, _, literals = operation.http["requestUri"].partition("?")
+        node = self._root
+        labels = []
+        for segment in _segments(path):
+            label = _LABEL.fullmatch(segment)
+            if label is None:
+                node = node.literals.setdefault(segment, _Node())
+                continue
+            labels.append(label[1])
+            if label[2]:
+                node.greedy = node = node.greedy or _Node()
+            else:
+                node.label = node = node.label or _Node()
+        route = _route(service, operation, tuple(labels), literals)
+        node.routes.setdefault(operation.http.get("method", "POST"), []).append(route)
+
+    def find(
+        self, method: str, path: str, query: Mapping[str, list[str]], headers: Mapping[str, str]
+    ) -> Match | None:
+        """The operation of a request, or None when no path fits."""
+        for node, values in _walk(self._root, _segments(path), 0, ()):
+            best: tuple[tuple[int, ...], Route] | None = None
+            for route in node.routes.get(method, ()):
+                fit = route.fit(query, headers)
+                if fit is not None and (best is None or fit > best[0]):
+                    best = fit, route
+            if best is not None:
+                route = best[1]
+                decoded = {label: decode(value) for label, value in zip(route.labels, values, strict=True)}
+                return Match(route, decoded)
+        return None
+
+    def knows(self, path: str) -> bool:
+        """Whether any method is served at the path."""
+        return any(node.routes for node, _ in _walk(self._root, _segments(path), 0, ()))
+
+
+def _segments(path: str) -> list[str]:
+    """What stands between the slashes; one slash at the end is kept, as an empty segment."""
+    return path[1:].split("/") if path not in ("", "/") else []
+
+
+def _walk(node: _Node, segments: list[str], at: int, values: tuple[str, ...]) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+    rest = len(segments) - at
+    if rest == 0 or (rest == 1 and segments[at] == ""):
+        # "/bucket/" is the bucket; so is "/bucket".
+        if node.routes:
+            yield node, values
+        elif "" in node.literals:
+            yield node.literals[""], values
+        return
+    segment = segments[at]
+    child = node.literals.get(segment)
+    if child is not None:
+        yield from _walk(child, segments, at + 1, values)
+    if node.label is not None and segment:
+        yield from _walk(node.label, segments, at + 1, (*values, segment))
+    if node.greedy is not None:
+        yield from _walk_greedy(node.greedy, segments, at, values)
+
+
+def _walk_greedy(
+    node: _Node, segments: list[str], at: int, values: tuple[str, ...]
+) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+    """A greedy label takes as much as it can, a slash at the end included; less only if something must follow."""
+    if node.routes:
+        yield node, (*values, "/".join(segments[at:]))
+    if node.literals or node.label is not None:
+        for end in range(len(segments) - 1, at, -1):
+            yield from _walk(node, segments, end, (*values, "/".join(segments[at:end])))
+
+
+def _route(service: Service, operation: Any, labels: tuple[str, ...], literals: str) -> Route:
+    members = operation.input_shape.members if operation.input_shape else {}
+    required = operation.input_shape.required_members if operation.input_shape else []
+    fields = {
+        name: wire_name(member, name)
+        for name, member in members.items()
+        if member.serialization.get("location") == "querystring"
+    }
+    headers = {
+        name: wire_name(member, name).lower()
+        for name, member in members.items()
+        if member.serialization.get("location") == "header"
+    }
+    return Route(
+        service=service,
+        operation=operation.name,
+        labels=labels,
+        literals=tuple((pair.partition("=")[0], pair.partition("=")[2]) for pair in literals.split("&") if pair),
+        known_fields=frozenset(fields.values()),
+        required_fields=tuple(fields[name] for name in required if name in fields),
+        required_headers=tuple(headers[name] for name in required if name in headers),
+        deprecated=bool(operation.deprecated),
+    )

@@ -1,0 +1,63 @@
+"""The end of a job: the one transaction that makes it terminal and gives back what it held."""
+
+from __future__ import annotations
+
+import shutil
+
+from sqlalchemy import Connection
+
+from sagebrush.substrate import faultpoints
+from sagebrush.substrate.errors import JobFailure
+from sagebrush.substrate.platform import Platform
+from sagebrush.substrate.reconcile import Done
+from sagebrush.training import tables
+from sagebrush.training.model.phases import Event
+from sagebrush.training.reconcilers.job import Job, job_directory
+
+BEFORE_TERMINAL = faultpoints.declare("training.before-terminal-record")
+AFTER_TERMINAL = faultpoints.declare("training.after-terminal-record")
+
+#: How many jobs at the head of the queue are woken when capacity becomes free.
+_WOKEN = 20
+
+
+def conclude(job: Job, event: Event, failure: JobFailure | None = None) -> Done:
+    """Make the job terminal: status, times, last metrics, capacity and attempts in one transaction."""
+    platform = job.platform
+    faultpoints.reach(BEFORE_TERMINAL)
+
+    def record(tx: Connection) -> None:
+        now = platform.clock.now_us()
+        changes = {
+            "ended_us": now,
+            "failure_reason": None if failure is None else failure.reason(),
+            "metrics": tables.metrics_of(tx, job.row.id) or None,
+        }
+        job.enter(tx, event, changes=changes)
+        platform.compute.capacity.release(tx, job.row.id)
+        tables.end(tx, job.row.id, now)
+        wake_queue(platform, tx)
+
+    platform.store.write(record)
+    faultpoints.reach(AFTER_TERMINAL)
+    for host in job.cluster.names:
+        platform.compute.launcher.unwatch(job.directory(host))
+    remove_directory(platform, job.row.id)
+    return Done()
+
+
+def wake_queue(platform: Platform, tx: Connection) -> None:
+    """After this transaction, let the first jobs in the queue look whether they fit."""
+    waiting = tables.next_in_queue(tx, _WOKEN)
+
+    def wake() -> None:
+        for resource_id in waiting:
+            platform.wakeups.notify(resource_id)
+
+    if waiting:
+        platform.store.after_commit(wake)
+
+
+def remove_directory(platform: Platform, resource_id: str) -> None:
+    """Remove everything of an ended job from disk; what a kill leaves is swept at the next start."""
+    shutil.rmtree(job_directory(platform.settings.data_dir, resource_id), ignore_errors=True)
