@@ -49,6 +49,7 @@ class ThisInterpreter:
             name=spec.name,
             python=Path(sys.executable),
             prefix=prefix,
+            algorithm=spec.algorithm,
             read_only_paths=(prefix, Path(sys.base_prefix)),
             python_path=(Path(sagebrush.__file__).parents[1],),
         )

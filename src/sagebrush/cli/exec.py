@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from sagebrush.cli.environment import applied, compose
 from sagebrush.cli.finding import find_running, load_settings
-from sagebrush.cli.session import LONGEST_SECONDS, target
+from sagebrush.cli.session import target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 125
     settings = load_settings(arguments, environ).settings
     platform = find_running(settings)
-    variables = compose(target(settings, platform, environ, seconds=LONGEST_SECONDS), environ)
+    variables = compose(target(settings, platform, environ, seconds=None), environ)
     sys.stdout.flush()
     try:
         os.execvpe(command[0], command, applied(variables, environ))

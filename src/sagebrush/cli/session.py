@@ -13,9 +13,6 @@ from sagebrush.server.data_directory import DataDirectory
 from sagebrush.server.platform_file import PlatformFile
 from sagebrush.substrate.settings import Settings
 
-#: As long as a session may last.
-LONGEST_SECONDS: Final = 36 * 3600
-
 #: Telemetry of the SDKs goes to AWS and prints pages of errors where there is no internet.
 _SDK_CONFIG: Final = """\
 SchemaVersion: '1.0'
@@ -26,15 +23,15 @@ SageMaker:
 """
 
 
-def target(settings: Settings, platform: PlatformFile, environ: Mapping[str, str], *, seconds: int) -> Target:
-    """Where clients are to go: the running platform, with operator credentials for ``seconds``."""
-    from sagebrush.server.operator import operator_credentials
+def target(settings: Settings, platform: PlatformFile, environ: Mapping[str, str], *, seconds: int | None) -> Target:
+    """Where clients are to go: the running platform, with operator credentials for ``seconds`` (None: the longest)."""
+    from sagebrush.server.operator import LONGEST_SECONDS, operator_credentials
 
     directory = DataDirectory(settings.data_dir)
     return Target(
         endpoint_url=platform.endpoint_url,
         region=settings.region,
-        credentials=operator_credentials(settings, seconds=seconds),
+        credentials=operator_credentials(settings, seconds=seconds or LONGEST_SECONDS),
         ca_bundle=bundle_for(directory, environ),
         sdk_config=_sdk_config(directory),
     )

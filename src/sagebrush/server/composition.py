@@ -33,9 +33,12 @@ def open_objects(settings: Settings, clock: Clock) -> Iterator[ObjectStore]:
     """The byte store under S3."""
     root = settings.data_dir / "objects"
     root.mkdir(mode=0o700, exist_ok=True)
-    with contextlib.closing(
-        open_store(OBJECTS, path=root / "index.db", url=settings.database_url, clock=clock)
-    ) as index, contextlib.closing(ObjectStore(root, index, clock)) as objects:
+    with (
+        contextlib.closing(
+            open_store(OBJECTS, path=root / "index.db", url=settings.database_url, clock=clock)
+        ) as index,
+        contextlib.closing(ObjectStore(root, index, clock)) as objects,
+    ):
         yield objects
 
 

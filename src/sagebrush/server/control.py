@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Final
 
 from sagebrush.planes.control.app import ControlApp
@@ -13,12 +15,15 @@ from sagebrush.server.data_directory import CONTROL_SOCKET, DataDirectory
 from sagebrush.server.process import begin
 from sagebrush.server.serving import serve, wait_for_predecessor
 from sagebrush.substrate.clock import SystemClock, to_datetime
+from sagebrush.substrate.compute import EnvironmentBuildFailed
+from sagebrush.substrate.identity import ensure_seed
 from sagebrush.substrate.identity.certificates import aws_regions, ensure_certificates
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import ReconcileLoop
 from sagebrush.substrate.wire import Engine
 from sagebrush.training import job_credentials
 
+log = logging.getLogger(__name__)
 
 #: Services of the areas that are not served yet: known by name, so that a call says what is missing.
 _NAMED_SERVICES: Final = (
@@ -38,6 +43,14 @@ def build_app(platform: Platform, loop: ReconcileLoop) -> ControlApp:
     return ControlApp(RequestHandler(platform, engine), pages, threads=platform.settings.request_threads)
 
 
+def _prebuild(platform: Platform) -> None:
+    """Build the locked environments before the first job asks; a failure here is only the first job's news early."""
+    try:
+        platform.compute.environments.prebuild(lambda progress: log.info("environments: %s", progress))
+    except EnvironmentBuildFailed as error:
+        log.warning("environments are not built yet; the first job will try again: %s", error)
+
+
 def main() -> None:
     """``python -m sagebrush.server.control``, started by the supervisor in the data directory."""
     settings = begin().settings
@@ -45,10 +58,13 @@ def main() -> None:
     wait_for_predecessor("control", clock)
     ensure_certificates(DataDirectory(settings.data_dir).keys, aws_regions(), to_datetime(clock.now_us()))
     with open_platform(settings, clock) as platform:
+        ensure_seed(platform.store, settings, clock)
         reconcilers = [reconciler for capability in CAPABILITIES for reconciler in capability.reconcilers]
         loop = ReconcileLoop(platform, reconcilers, settings.reconcile_threads)
         loop.start()
         app = build_app(platform, loop)
+        if settings.prebuild_environments:
+            threading.Thread(target=_prebuild, args=(platform,), name="prebuild", daemon=True).start()
         serve(app, CONTROL_SOCKET, lifespan="off")
         app.close()
         loop.stop()

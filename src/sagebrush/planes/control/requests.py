@@ -43,8 +43,8 @@ class RequestHandler:
             response = self._error(request, routed, error, request_id)
         except Exception:
             log.exception("%s failed, request %s", _name(routed), request_id)
-            error = CallerError("InternalFailure", _INTERNAL_MESSAGE, status=500)
-            response = self._error(request, routed, error, request_id)
+            fault = CallerError("InternalFailure", _INTERNAL_MESSAGE, status=500)
+            response = self._error(request, routed, fault, request_id)
         self._log(routed, response, principal, request_id, started_us)
         return response
 
@@ -63,9 +63,10 @@ class RequestHandler:
     def _authenticate(self, request: HttpRequest) -> Principal:
         platform = self._platform
         if platform.settings.auth == "open":
-            return platform.identity.operator_session().principal
+            return platform.identity.open_principal()
         now = to_datetime(platform.clock.now_us())
-        return sigv4.verify(request, lookup=platform.identity.lookup, now=now).principal
+        principal: Principal = sigv4.verify(request, lookup=platform.identity.lookup, now=now).principal
+        return principal
 
     def _call(self, routed: Routed, request: HttpRequest, principal: Principal, request_id: str) -> Call:
         settings = self._platform.settings

@@ -5,6 +5,7 @@ Envelope: https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-struc
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ def emit(
     """Record an event in the caller's transaction; its sequence.
 
     ``causation_id`` says what brought it about: a request id, or a resource's id and lease. Timestamps in ``detail``
-    become milliseconds since 1970, as SageMaker's events carry them.
+    become milliseconds since 1970, as SageMaker's events carry them; bytes become base64, as in every JSON protocol.
     """
     sequence = int(tx.execute(_NEXT).scalar_one())
     tx.execute(
@@ -146,4 +147,6 @@ def _remember(tx: Connection, consumer: str, sequence: int, *, first: bool) -> N
 def _jsonable(value: Any) -> Any:
     if isinstance(value, datetime):
         return from_datetime(value) // 1000
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
     raise TypeError(f"{type(value).__name__} in an event")

@@ -5,7 +5,8 @@ Start with :class:`Identity`. ``policy/`` is the policy language (pure), ``stand
 ``entity_policies.py``, ``managed.py`` and ``access_keys.py`` are the rows that ``aws/iam`` is the API of.
 """
 
-from sagebrush.substrate.identity.identity import Identity, Secret
+from sagebrush.substrate.identity.authentication import Secret
+from sagebrush.substrate.identity.identity import Identity
 from sagebrush.substrate.identity.principal import Principal, TemporaryCredentials
 from sagebrush.substrate.identity.seed import ensure_seed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,9 +10,8 @@ from sqlalchemy import Connection
 
 from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.errors import CallerError, access_denied
-from sagebrush.substrate.identity import access_keys, context, entities, sessions, tokens, versions
-from sagebrush.substrate.identity.access_key_ids import TEMPORARY
-from sagebrush.substrate.identity.access_keys import AccessKey
+from sagebrush.substrate.identity import access_keys, context, entities, sessions, versions
+from sagebrush.substrate.identity.authentication import Authenticator, Secret
 from sagebrush.substrate.identity.aws_managed import ADMINISTRATOR, aws_managed_policies
 from sagebrush.substrate.identity.context import ContextValue
 from sagebrush.substrate.identity.entities import Entity
@@ -39,16 +37,7 @@ from sagebrush.substrate.store import Store
 
 #: Services that say ``AccessDenied`` with 403; the JSON services say ``AccessDeniedException`` with 400.
 _QUERY_SERVICES = frozenset({"s3", "iam", "sts", "cloudwatch", "autoscaling", "ec2", "sns", "sqs"})
-_REMEMBERED_TOKENS = 2048
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """What verifying a signature needs, and whose it is."""
-
-    principal: Principal
-    secret_access_key: str = field(repr=False)
 
 
 class Identity:
@@ -67,7 +56,7 @@ class Identity:
         self._administrator = compile_set(
             [(Source("AdministratorAccess", "aws-managed"), aws_managed_policies()[ADMINISTRATOR].document)]
         )
-        self._opened: dict[str, tuple[object, tokens.SealedSession]] = {}
+        self._authenticator = Authenticator(self.keys, self._standings, clock)
 
     # --- who calls -----------------------------------------------------------------------------------------------
 
@@ -77,17 +66,7 @@ class Identity:
         Raises CallerError ``ExpiredTokenException`` or ``InvalidClientTokenId`` (403); the planes say it in the words
         of their protocol (S3: ``ExpiredToken``, ``InvalidAccessKeyId``).
         """
-        if session_token:
-            return self._session(access_key_id, session_token)
-        if access_key_id.startswith(TEMPORARY):
-            raise _invalid_token()
-        key = self._access_key(access_key_id)
-        if key is None or not key.active:
-            raise _invalid_token()
-        user = self._standings.standing(key.user_arn).entity
-        if user is None:
-            raise _invalid_token()
-        return Secret(_user_principal(user), access_keys.secret_of(self.keys, key))
+        return self._authenticator.lookup(access_key_id, session_token)
 
     def open_principal(self) -> Principal:
         """Whom unsigned requests act as where the setting ``auth`` is ``open``: the operator."""
@@ -145,16 +124,24 @@ class Identity:
         source_ip: str = "",
         context: Mapping[str, ContextValue] | None = None,
         resource_policies: Sequence[Document] = (),
+        resource_must_grant: bool = False,
     ) -> None:
         """Return when the principal's policies allow ``action`` on ``resource_arn``; else raise AccessDenied.
 
         ``context`` are further condition keys of the request. ``resource_policies`` are those of the resource (a
-        role's trust policy, a bucket policy).
+        role's trust policy, a bucket policy); with ``resource_must_grant`` they have to name the caller or its account
+        (assuming a role).
         """
         if (principal.operator or principal.service) and not resource_policies and not principal.session_policies:
             return
         decision = self.decide(
-            principal, action, resource_arn, source_ip=source_ip, context=context, resource_policies=resource_policies
+            principal,
+            action,
+            resource_arn,
+            source_ip=source_ip,
+            context=context,
+            resource_policies=resource_policies,
+            resource_must_grant=resource_must_grant,
         )
         if not decision.allowed:
             raise denied(principal, action, resource_arn, decision)
@@ -168,6 +155,7 @@ class Identity:
         source_ip: str = "",
         context: Mapping[str, ContextValue] | None = None,
         resource_policies: Sequence[Document] = (),
+        resource_must_grant: bool = False,
     ) -> Decision:
         """As :meth:`authorize`, as a value. A denial rests on what the store says now."""
 
@@ -179,6 +167,7 @@ class Identity:
                 lambda: self.request_context(principal, source_ip=source_ip, further=context),
                 caller=caller_of(principal),
                 resource_policies=resource_policies,
+                resource_must_grant=resource_must_grant,
             )
 
         decision = once()
@@ -218,9 +207,13 @@ class Identity:
 
     # --- the rest ------------------------------------------------------------------------------------------------
 
+    def entity(self, arn: str) -> Entity | None:
+        """The role or user with this ARN, as the store has it now."""
+        return self._store.read(lambda connection: entities.find_by_arn(connection, arn))
+
     def role(self, role_arn: str) -> Entity:
         """The role with this ARN. Raises CallerError ``NoSuchEntity``."""
-        found = self._store.read(lambda connection: entities.find_by_arn(connection, role_arn))
+        found = self.entity(role_arn)
         if found is None or found.kind != entities.ROLE:
             raise no_such_entity(f"The role with name {role_arn.rsplit('/', 1)[-1]} cannot be found.")
         return found
@@ -254,36 +247,6 @@ class Identity:
     def verify_mac(self, purpose: str, payload: bytes, mac: bytes) -> bool:
         """Whether :meth:`sign` made ``mac`` for exactly this purpose and payload."""
         return self.keys.verify(purpose, payload, mac)
-
-    def _session(self, access_key_id: str, token: str) -> Secret:
-        generation = self.keys.generation
-        remembered = self._opened.get(token)
-        if remembered is not None and remembered[0] == generation:
-            opened: tokens.SealedSession | None = remembered[1]
-        else:
-            opened = tokens.open_token(self.keys, token)
-        if opened is None or opened.session.access_key_id != access_key_id:
-            raise _invalid_token()
-        if self._clock.now_us() >= opened.session.expires_us:
-            self._opened.pop(token, None)
-            raise CallerError(
-                "ExpiredTokenException", "The security token included in the request is expired", status=403
-            )
-        if len(self._opened) >= _REMEMBERED_TOKENS:
-            self._opened.clear()
-        self._opened[token] = (generation, opened)
-        return Secret(opened.session.principal, opened.secret_access_key)
-
-    def _access_key(self, access_key_id: str) -> AccessKey | None:
-        def known() -> AccessKey | None:
-            return self._standings.remembered(
-                ("access-key", access_key_id), lambda connection: access_keys.find(connection, access_key_id)
-            )
-
-        key = known()
-        if (key is None or not key.active) and self._standings.changed():
-            key = known()
-        return key
 
     def _standing_of(self, principal: Principal) -> Standing:
         standing = self._standings.standing(principal.role_arn or principal.arn)
@@ -324,11 +287,3 @@ def denied(principal: Principal, action: str, resource_arn: str, decision: Decis
     if action.partition(":")[0].lower() in _QUERY_SERVICES and action != "iam:PassRole":
         return access_denied(message, code="AccessDenied", status=403)
     return access_denied(message)
-
-
-def _user_principal(user: Entity) -> Principal:
-    return Principal(arn=user.arn, account=user.account, user_id=user.unique_id)
-
-
-def _invalid_token() -> CallerError:
-    return CallerError("InvalidClientTokenId", "The security token included in the request is invalid.", status=403)

@@ -11,6 +11,7 @@ since the last sweep have to be looked at, however many objects there are.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -22,6 +23,10 @@ from sagebrush.substrate.objects.syncing import GroupSync, Pending, sync_directo
 
 #: Files per directory; then the writer starts another.
 FILES_PER_DIRECTORY = 1024
+
+#: Room that objects leave free: this many bytes, or one part in so many of a smaller disk.
+RESERVE_BYTES = 64 << 20
+RESERVE_PART = 32
 
 
 class Files:
@@ -39,6 +44,15 @@ class Files:
         self._directory = ""
         self._in_directory = FILES_PER_DIRECTORY
         self._directories = 0
+
+    def require_room(self, size: int) -> None:
+        """Raise OSError ENOSPC when ``size`` bytes more would touch the reserve.
+
+        The reserve lets the index go on committing on a disk that is full of objects: else nobody could delete one.
+        """
+        disk = os.statvfs(self._files)
+        if disk.f_bavail * disk.f_frsize - size < min(RESERVE_BYTES, disk.f_blocks * disk.f_frsize // RESERVE_PART):
+            raise OSError(errno.ENOSPC, "the reserve of the disk is not for objects")
 
     @property
     def group(self) -> GroupSync:

@@ -15,6 +15,7 @@ from sagebrush.substrate.objects import errors
 from sagebrush.substrate.objects.checksums import Hashes
 from sagebrush.substrate.objects.files import Files
 from sagebrush.substrate.objects.inline import INLINE_BYTES, Names
+from sagebrush.substrate.store import StoreUnavailable
 
 #: Files up to this size are synced in groups; a bigger one is synced on its own so that nobody waits for it.
 GROUPED_BYTES = 1 << 20
@@ -22,6 +23,7 @@ GROUPED_BYTES = 1 << 20
 CHUNK = 1 << 20
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DATABASE_FULL = "database or disk is full"
 _NO_KERNEL_COPY = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -34,9 +36,9 @@ def disk_errors() -> Iterator[None]:
         if error.errno in _FULL:
             raise errors.disk_full() from error
         raise
-    except DatabaseError as error:
+    except (DatabaseError, StoreUnavailable) as error:
         # SQLite rolls the transaction back before it says so: nothing of it was kept.
-        if "database or disk is full" in str(error.orig):
+        if _DATABASE_FULL in str(error):
             raise errors.disk_full() from error
         raise
 
@@ -140,6 +142,7 @@ class Incoming:
         start = self._place.offset if self._place is not None else 0
         view = memoryview(data)
         with disk_errors():
+            self._files.require_room(len(data))
             while view:
                 written = os.pwrite(self._descriptor, view, start + self._size)
                 self._size += written

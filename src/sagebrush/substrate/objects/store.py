@@ -162,6 +162,9 @@ class ObjectStore:
         faultpoints.reach(AFTER_FILE_SYNC)
         try:
             encode_key(key)
+            if received.content is not None:
+                with disk_errors():
+                    self._files.require_room(received.size)
             info = ObjectInfo(
                 bucket=bucket,
                 key=key,
@@ -360,6 +363,7 @@ class ObjectStore:
                 raise errors.no_such_key(source.key)
             return self._names.new(), content
         with disk_errors():
+            self._files.require_room(0)
             try:
                 file = self._files.link(source.file)
             except FileNotFoundError:

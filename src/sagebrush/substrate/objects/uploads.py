@@ -280,6 +280,7 @@ class Uploads:
     def _join(self, chosen: Sequence[PartInfo]) -> str:
         """Copy parts into one new durable file."""
         with disk_errors():
+            self.files.require_room(sum(part.size for part in chosen))
             file, descriptor = self.files.create()
             try:
                 for part in chosen:

@@ -111,15 +111,16 @@ class _Reader:
         return result
 
     def _tagged(self, info: int, depth: int) -> datetime:
-        value = self.item(depth + 1) if self._number(info) == _EPOCH_TAG else None
-        if type(value) not in (int, float):
+        tag = self._number(info)
+        value = self.item(depth + 1)
+        if tag != _EPOCH_TAG or type(value) not in (int, float):
             raise ValueError("only epoch time is tagged")
-        return timestamps.from_epoch(value)
+        return timestamps.from_epoch(float(value) if type(value) is float else int(value))
 
     def _simple(self, info: int) -> Any:
         if info in _CONSTANTS:
             return _CONSTANTS[info]
-        layout = _FLOATS[info] if info in _FLOATS else None
+        layout = _FLOATS.get(info)
         if layout is None:
             raise ValueError("an unknown simple value")
         return struct.unpack(layout, self._take(struct.calcsize(layout)))[0]

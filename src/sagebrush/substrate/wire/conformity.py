@@ -21,7 +21,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "double": (float, int),
     "blob": (bytes, bytearray, str),
     "timestamp": (datetime,),
-    **{kind: (int,) for kind in INTEGER_BITS},
+    **dict.fromkeys(INTEGER_BITS, (int,)),
 }
 
 

@@ -84,9 +84,7 @@ class Engine:
         key = (service, operation, protocol)
         writer = self._writers.get(key)
         if writer is None:
-            found = self._services[service]
-            compilers = self._write_compilers[service]
-            writer = self._writers[key] = output_writer(found, found.operation(operation), protocol, compilers)
+            writer = self._writers[key] = self._compile_writer(*key)
         if self._strict:
             conformity.require(self.output_shape(service, operation), result, f"{service}.{operation}")
         return writer(result, request_id)
@@ -136,6 +134,12 @@ class Engine:
         if name not in self._services:
             raise Fault(f"the engine does not serve {name}")
         return self._services[name]
+
+    def _compile_writer(self, service: str, operation: str, protocol: str) -> OutputWriter:
+        model_of_it = self.operation(service, operation)
+        if model_of_it.has_event_stream_output:
+            raise Fault(f"{service}.{operation} answers with an event stream, not with one response")
+        return output_writer(self._services[service], model_of_it, protocol, self._write_compilers[service])
 
     def _compile_reader(self, found: Found) -> InputReader:
         compilers = self._read_compilers[found.service.name]

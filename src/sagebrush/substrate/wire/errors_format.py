@@ -39,18 +39,14 @@ class ErrorWriter:
         # An answer to HEAD has no body; the client reads the status alone.
         return HttpResponse(response.status, response.headers) if method == "HEAD" else response
 
-    def _json(
-        self, error: CallerError, shape: Any, status: int, request_id: str, json_version: str
-    ) -> HttpResponse:
+    def _json(self, error: CallerError, shape: Any, status: int, request_id: str, json_version: str) -> HttpResponse:
         headers = {"content-type": f"application/x-amz-json-{json_version}", "x-amzn-requestid": request_id}
         self._add_query_error(error, shape, status, headers)
         body = {"__type": shape.name if shape is not None else error.code}
         body.update(self._members(error, shape, "json"))
         return HttpResponse(status, headers, json_writer.dump(body))
 
-    def _cbor(
-        self, error: CallerError, shape: Any, status: int, request_id: str, json_version: str
-    ) -> HttpResponse:
+    def _cbor(self, error: CallerError, shape: Any, status: int, request_id: str, json_version: str) -> HttpResponse:
         headers = {
             "content-type": "application/cbor",
             "smithy-protocol": "rpc-v2-cbor",
@@ -71,9 +67,7 @@ class ErrorWriter:
         }
         return HttpResponse(status, headers, json_writer.dump(self._members(error, shape, "json")))
 
-    def _query(
-        self, error: CallerError, shape: Any, status: int, request_id: str, json_version: str
-    ) -> HttpResponse:
+    def _query(self, error: CallerError, shape: Any, status: int, request_id: str, json_version: str) -> HttpResponse:
         namespace = self._service.metadata.get("xmlNamespace", "") if self._service is not None else ""
         attribute = f' xmlns="{escape(namespace)}"' if namespace else ""
         pieces = [f"<ErrorResponse{attribute}><Error><Type>{_fault(status)}</Type>"]

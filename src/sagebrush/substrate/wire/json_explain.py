@@ -81,7 +81,7 @@ def _scalar(shape: Any, value: Any, path: str) -> Any:
             return timestamp_converter(shape)(value) if kind == "timestamp" else to_bytes(value)
         except (ValueError, TypeError, OverflowError):
             pass
-    _refuse(kind, value, path)
+    return _refuse(kind, value, path)
 
 
 def _refuse(kind: str, value: Any, path: str) -> NoReturn:

@@ -189,7 +189,7 @@ def _quote(text: str) -> str:
     return f'"{escaped}"'
 
 
-_CONTROLS: Final = {code: " " for code in (*range(32), 127)}
+_CONTROLS: Final = dict.fromkeys((*range(32), 127), " ")
 
 
 def header_text(value: Any) -> str:

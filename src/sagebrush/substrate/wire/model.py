@@ -110,8 +110,8 @@ def _metadata(name: str) -> dict[str, Any]:
         if start >= 0:
             found: dict[str, Any] = json.JSONDecoder().raw_decode(head, head.index("{", start))[0]
             return found
-    found = _loader().load_service_model(name, _TYPE)["metadata"]
-    return found
+    whole: dict[str, Any] = _loader().load_service_model(name, _TYPE)
+    return dict(whole["metadata"])
 
 
 def _drop_documentation(description: Any) -> None:

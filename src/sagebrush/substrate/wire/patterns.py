@@ -24,7 +24,9 @@ _SURROGATES = (
 #: Found by running every pattern of the served models against long repetitive strings of its legal length.
 _LINEAR = {
     r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?": r"[a-z0-9]([-a-z0-9]*[a-z0-9])?",
-    r"^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$": r"[ \t]*[^\x00-\x1F:\x7F][^\x00-\x08\x0A-\x1F:\x7F]*",
+    r"^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$": (
+        r"[ \t]*[^\x00-\x1F:\x7F][^\x00-\x08\x0A-\x1F:\x7F]*"
+    ),
     r"^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$": r"[ \t]*[\x20-\x7E][\t\x20-\x7E]*",
     r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$": r"[a-z0-9*](?:[._\-/]?[a-z0-9*])*",
 }
@@ -41,7 +43,7 @@ def full_matcher(pattern: str) -> Callable[[str], Any] | None:
         warnings.simplefilter("ignore")
         for compiler in (re.compile, regex.compile):
             try:
-                return compiler(pattern).fullmatch  # type: ignore[no-any-return]
+                return compiler(pattern).fullmatch
             except (re.error, regex.error, OverflowError):
                 continue
     return None

@@ -11,7 +11,6 @@ from typing import Any, Final
 from sagebrush.substrate.wire.shapes import ShapeCompiler, wire_name
 from sagebrush.substrate.wire.xml_reader import text_converter
 
-
 #: Steps of one dotted name; no operation of any served service comes near.
 _DEEPEST: Final = 64
 
@@ -62,10 +61,7 @@ class QueryReader(ShapeCompiler):
         return read
 
     def _structure(self, shape: Any) -> Reader:
-        members = [
-            (name, _step(member, name), self.compile(member))
-            for name, member in shape.members.items()
-        ]
+        members = [(name, _step(member, name), self.compile(member)) for name, member in shape.members.items()]
 
         def read(node: Node) -> dict[str, Any]:
             result = {}

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sagebrush.substrate.errors import CallerError
-from sagebrush.substrate.wire import addresses, cbor, json_body, json_explain, query_reader, refusals, validate, xml_body
+from sagebrush.substrate.wire import (
+    addresses,
+    cbor,
+    json_body,
+    json_explain,
+    query_reader,
+    refusals,
+    validate,
+    xml_body,
+)
 from sagebrush.substrate.wire.http import HttpRequest
 from sagebrush.substrate.wire.json_reader import JsonReader, Rejected
 from sagebrush.substrate.wire.locations import LocationReader, Misplaced, Query
@@ -172,6 +181,8 @@ class RestInput(InputReader):
     def _read_body(self, request: HttpRequest, result: dict[str, Any]) -> None:
         if self._payload is None:
             result.update(self._structured(request))
+        elif not request.body and self._payload not in self._shape.required_members:
+            return
         elif self._body_shape.type_name == "blob":
             result[self._payload] = request.body
         elif self._body_shape.type_name == "string":

@@ -33,7 +33,9 @@ def misplaced(service: Service, operation: Any, error: Misplaced) -> CallerError
     if service.name == "s3":
         return _invalid_argument(operation.input_shape, error.name, error.text)
     kind = operation.input_shape.members[error.name].type_name
-    return serialization_error(f"STRING_VALUE can not be converted to {kind.capitalize()} at '{lower_first(error.name)}'")
+    return serialization_error(
+        f"STRING_VALUE can not be converted to {kind.capitalize()} at '{lower_first(error.name)}'"
+    )
 
 
 def unreadable(service: Service) -> CallerError:

@@ -92,9 +92,7 @@ class RestRoutes:
         route = _route(service, operation, tuple(labels), literals)
         node.routes.setdefault(operation.http.get("method", "POST"), []).append(route)
 
-    def find(
-        self, method: str, path: str, query: Mapping[str, list[str]], headers: Mapping[str, str]
-    ) -> Match | None:
+    def find(self, method: str, path: str, query: Mapping[str, list[str]], headers: Mapping[str, str]) -> Match | None:
         """The operation of a request, or None when no path fits."""
         for node, values in _walk(self._root, _segments(path), 0, ()):
             best: tuple[tuple[int, ...], Route] | None = None
@@ -118,7 +116,9 @@ def _segments(path: str) -> list[str]:
     return path[1:].split("/") if path not in ("", "/") else []
 
 
-def _walk(node: _Node, segments: list[str], at: int, values: tuple[str, ...]) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+def _walk(
+    node: _Node, segments: list[str], at: int, values: tuple[str, ...]
+) -> Iterator[tuple[_Node, tuple[str, ...]]]:
     rest = len(segments) - at
     if rest == 0 or (rest == 1 and segments[at] == ""):
         # "/bucket/" is the bucket; so is "/bucket".

@@ -135,9 +135,7 @@ class Router:
         service = match.route.service
         return Found(service, match.route.operation, service.protocol, Located(match.labels, query))
 
-    def _by_action(
-        self, request: HttpRequest, query: dict[str, list[str]], scope: str | None
-    ) -> Found | None:
+    def _by_action(self, request: HttpRequest, query: dict[str, list[str]], scope: str | None) -> Found | None:
         fields = dict(form_fields(request)) if _is_form(request) else {}
         action = fields.get("Action") or query.get("Action", [""])[0]
         if not action:
@@ -148,7 +146,9 @@ class Router:
             if action in service.operation_names:
                 return Found(service, action, "query", Located({}, query))
         if services or any(scope == s.signing_name for s in self._query):
-            raise CallerError("InvalidAction", f"Could not find operation {action} for version {version or 'NO_VERSION_SPECIFIED'}")
+            raise CallerError(
+                "InvalidAction", f"Could not find operation {action} for version {version or 'NO_VERSION_SPECIFIED'}"
+            )
         return None
 
     def _s3_operation(self, request: HttpRequest, query: dict[str, list[str]]) -> Found:

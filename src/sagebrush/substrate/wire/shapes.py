@@ -30,7 +30,7 @@ class ShapeCompiler(ABC):
         self._compiled[key] = lambda *arguments: self._compiled[key](*arguments)
         function = getattr(self, f"_{shape.type_name}", self._scalar)(shape)
         self._compiled[key] = function
-        return function  # type: ignore[no-any-return]
+        return function
 
     @abstractmethod
     def _scalar(self, shape: Any) -> Callable[..., Any]:

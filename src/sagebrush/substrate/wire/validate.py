@@ -93,9 +93,7 @@ class LegalityCompiler(ShapeCompiler):
         def legal(value: Any) -> bool:
             if own is not None and not own(value):
                 return False
-            return all(
-                item is not None and key_test(key) and value_test(item) for key, item in value.items()
-            )
+            return all(item is not None and key_test(key) and value_test(item) for key, item in value.items())
 
         return legal
 

@@ -17,7 +17,7 @@ Writer = Callable[[Any, str, list[str]], None]
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-_SPECIAL: Final = re.compile("[&<>\"\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]")
+_SPECIAL: Final = re.compile('[&<>"\x00-\x08\x0b-\x1f\ufffe\uffff\ud800-\udfff]')
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 

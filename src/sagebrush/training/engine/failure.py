@@ -49,7 +49,7 @@ def explain(end: HostEnd, *, several_hosts: bool = False) -> JobFailure:
     kind, message, tail = _told(end)
     if several_hosts:
         message = f"{message} (on {end.host})"
-    text = f"{_cut(message, _HEAD_LIMIT)}, {exit_text(observation)}"
+    text = f"{_cut(message.rstrip('. '), _HEAD_LIMIT)}, {exit_text(observation)}"
     if tail:
         room = FAILURE_REASON_LIMIT - len(kind) - len(text) - len(": . Last lines of the log: ") - 1
         text += f". Last lines of the log: {_end_of(tail, room)}"

@@ -68,8 +68,12 @@ def decide(
     *,
     caller: Caller | None = None,
     resource_policies: Sequence[Document] = (),
+    resource_must_grant: bool = False,
 ) -> Decision:
-    """Decide a request of a principal of this account on a resource of this account."""
+    """Decide a request of a principal of this account on a resource of this account.
+
+    ``resource_must_grant``: identity policies alone are not enough, as for assuming a role.
+    """
     verdicts = [(Layer.IDENTITY, layers.identity.decide(action, resource, context))]
     if layers.boundary is not None:
         verdicts.append((Layer.BOUNDARY, layers.boundary.decide(action, resource, context)))
@@ -85,6 +89,8 @@ def decide(
             return Decision(effect, layer)
     if grant is Grant.DIRECT:
         return _ALLOWED
+    if resource_must_grant and grant is Grant.NONE:
+        return Decision(Effect.IMPLICIT_DENY, Layer.RESOURCE)
     for layer, effect in verdicts:
         if effect is not Effect.ALLOWED and not (layer is Layer.IDENTITY and grant is Grant.ROLE):
             return Decision(effect, layer)

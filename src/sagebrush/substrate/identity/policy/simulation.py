@@ -37,7 +37,7 @@ def simulate(
     context: Context,
     *,
     caller: Caller,
-    resource_policies: Sequence[Document],
+    resource_policies: Sequence[Document] = (),
 ) -> Simulated:
     """Decide one request and gather the statements that decided: the denying ones, or else the allowing ones."""
     decision = decide(layers, action, resource, lambda: context, caller=caller, resource_policies=resource_policies)

@@ -1,0 +1,56 @@
+"""Which ARNs an IAM operation acts on; policies are evaluated against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sagebrush.substrate.calls import Call
+from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.identity import entities
+from sagebrush.substrate.identity.entities import ROLE, USER
+
+
+def role(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The role of ``RoleName``."""
+    return [_existing(call, ROLE, request["RoleName"])]
+
+
+def user(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The user of ``UserName``, or the caller where it is left out."""
+    name = request.get("UserName")
+    return [_existing(call, USER, name) if name else call.principal.arn]
+
+
+def new_role(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The role that CreateRole will make."""
+    return [f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{request['RoleName']}"]
+
+
+def new_user(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The user that CreateUser will make."""
+    return [f"arn:aws:iam::{call.account}:user{request.get('Path', '/')}{request['UserName']}"]
+
+
+def new_policy(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The policy that CreatePolicy will make."""
+    return [f"arn:aws:iam::{call.account}:policy{request.get('Path', '/')}{request['PolicyName']}"]
+
+
+def policy(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The policy of ``PolicyArn``."""
+    return [request["PolicyArn"]]
+
+
+def policy_source(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The principal of a simulation."""
+    return [request["PolicySourceArn"]]
+
+
+def _existing(call: Call, kind: str, name: str) -> str:
+    try:
+        found = call.platform.store.read(lambda connection: entities.find(connection, call.account, kind, name))
+    except CallerError:
+        # What does not exist has no path. Whoever may act on this ARN learns that it is missing from the operation.
+        return f"arn:aws:iam::{call.account}:{kind}/{name}"
+    return found.arn

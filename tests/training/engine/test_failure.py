@@ -1,0 +1,104 @@
+"""FailureReason out of real program ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from sagebrush.substrate.compute import Observation
+from sagebrush.training.engine.failure import HostEnd, explain, last_error
+
+EXITED = Observation("exited", exit_code=1)
+
+
+def end(observation: Observation = EXITED, log: str = "", failure_file: str | None = None, limit: int = 0) -> HostEnd:
+    return HostEnd("algo-1", observation, failure_file, log.split("\n") if log else [], limit)
+
+
+def traceback_of(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False).stderr.rstrip()
+
+
+def test_an_exception_is_told_with_its_place_and_the_exit_code() -> None:
+    log = traceback_of("def train():\n    raise RuntimeError('the rows are upside down')\n\ntrain()")
+    reason = explain(end(log=f"starting\n{log}")).reason()
+    assert reason == (
+        'AlgorithmError: RuntimeError: the rows are upside down (<string>, line 2, in train), exit code: 1'
+    )
+
+
+def test_of_chained_exceptions_the_last_one_counts() -> None:
+    program = "try:\n    1/0\nexcept ZeroDivisionError:\n    raise KeyError('column')"
+    assert last_error(traceback_of(program).split("\n")) == "KeyError: 'column' (<string>, line 4)"
+
+
+def test_an_exception_without_a_message_and_a_syntax_error_are_told() -> None:
+    assert last_error(traceback_of("raise ValueError").split("\n")).startswith("ValueError (")
+    assert last_error(["no", "traceback"]) == ""
+
+
+def test_the_failure_file_wins_over_the_log() -> None:
+    log = traceback_of("raise RuntimeError('in the log')")
+    reason = explain(end(replace(EXITED, exit_code=3), log, "my own words")).reason()
+    assert reason == "AlgorithmError: my own words, exit code: 3"
+
+
+def test_a_failure_file_may_name_its_kind() -> None:
+    failure = explain(end(failure_file="ClientError: eta must be in [0, 1], but is 7"))
+    assert failure.reason() == "ClientError: eta must be in [0, 1], but is 7, exit code: 1"
+
+
+def test_a_long_failure_file_leaves_room_for_the_exit_code() -> None:
+    reason = explain(end(failure_file="x" * 5000)).reason()
+    assert len(reason) <= 1024
+    assert reason.endswith("…, exit code: 1")
+
+
+def test_without_any_words_the_end_of_the_log_is_told() -> None:
+    reason = explain(end(replace(EXITED, exit_code=137), "first\nsecond\n\nthird")).reason()
+    assert reason == (
+        "AlgorithmError: The job's program failed, exit code: 137. Last lines of the log: first | second | third"
+    )
+    assert len(explain(end(log="\n".join("y" * 100 for _ in range(50)))).reason()) <= 1024
+
+
+@pytest.mark.parametrize(("number", "name", "code"), [(11, "SIGSEGV", 139), (9, "SIGKILL", 137)])
+def test_a_signal_is_told_by_name(number: int, name: str, code: int) -> None:
+    observation = Observation("exited", signal=number)
+    log = traceback_of("raise RuntimeError('handled long before')")
+    reason = explain(end(observation, log)).reason()
+    assert f"killed by {name}, exit code: {code}" in reason
+    assert reason.startswith("AlgorithmError: The job's program failed")
+
+
+def test_out_of_memory_is_told_with_peak_and_limit() -> None:
+    observation = Observation("exited", signal=9, oom_killed=True, peak_memory_bytes=4 << 30)
+    reason = explain(end(observation, limit=4 << 30)).reason()
+    assert "Out of memory: the job's memory reached 4.0 GiB of the 4.0 GiB it may use" in reason
+    assert "SIGKILL" in reason
+
+
+def test_a_memory_error_is_out_of_memory_too() -> None:
+    observation = replace(EXITED, peak_memory_bytes=300 << 20)
+    log = "Traceback (most recent call last):\n  File \"a.py\", line 2, in f\nMemoryError"
+    reason = explain(end(observation, log)).reason()
+    assert "an allocation failed; at its peak the job used 300 MiB" in reason
+    assert "a.py, line 2" in reason
+
+
+def test_a_lost_supervisor_is_told_as_the_platforms_failure() -> None:
+    reason = explain(end(Observation("lost"))).reason()
+    assert reason.startswith("InternalServerError: The supervisor (shim)")
+    assert "All processes of the job were killed" in reason
+
+
+def test_a_job_that_could_not_start_is_the_platforms_failure() -> None:
+    reason = explain(end(Observation("exited", problem="mount: Permission denied"))).reason()
+    assert reason == "InternalServerError: The job could not be started: mount: Permission denied"
+
+
+def test_of_several_hosts_the_failing_one_is_named() -> None:
+    assert "(on algo-1), exit code: 1" in explain(end(failure_file="boom"), several_hosts=True).reason()
