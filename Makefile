@@ -32,7 +32,7 @@ check: $(SETUP) ## The fast gate: lint, format, types, import arrows, tests with
 	$(BIN)/pytest -m "not journey and not fault and not postgresql" -n 2
 
 .PHONY: test
-test: $(SETUP) $(CLIENTS) postgresql ## Everything: real clients, real servers, PostgreSQL, kills; what CI runs
+test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, PostgreSQL, kills; what CI runs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -57,16 +57,18 @@ clean: ## Remove what was built here; never data directories
 	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: postgresql
-postgresql:
-	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "Installing PostgreSQL for the tests that need it"; \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; \
-		else \
-			echo "The tests need PostgreSQL's programs (initdb, postgres): install them, e.g. apt install postgresql" >&2; \
-			exit 1; \
-		fi; \
+# What the tests take from Debian: a real PostgreSQL server, and version 2 of the AWS CLI (PyPI has only version 1).
+.PHONY: debian
+debian:
+	@missing=""; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	test -x /usr/bin/aws || missing="$$missing awscli"; \
+	test -n "$$missing" || exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing for the tests:$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "The tests need these Debian packages:$$missing. Install them: apt install$$missing" >&2; exit 1; \
 	fi
 
 # Stamps: a second `make` of anything looks at two files and goes on.

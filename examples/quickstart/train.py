@@ -8,6 +8,7 @@ against Amazon SageMaker, where it would cost money.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tarfile
@@ -161,7 +162,9 @@ def summary(job: dict, split: Split, ours: float, direct: float) -> None:
         address("endpoint", os.environ["AWS_ENDPOINT_URL"])
     heading("Go on")
     print('  eval "$(sagebrush env)"     # then every AWS client in this shell talks to it')
-    print(f"  aws logs tail {LOG_GROUP} \\\n    --log-stream-name-prefix {name}")
+    print(f"  aws logs filter-log-events --log-group-name {LOG_GROUP} \\")
+    print(f"    --log-stream-name-prefix {name} \\")
+    print("    --query 'events[].[message]' --output text    # CLI 2 has `aws logs tail` too")
     print(f"  aws s3 ls --recursive s3://{bucket}/{PREFIX}/")
     print(f"  aws sagemaker describe-training-job \\\n    --training-job-name {name}")
     print("  sagebrush status            # what runs")
@@ -170,6 +173,7 @@ def summary(job: dict, split: Split, ours: float, direct: float) -> None:
 
 
 def main() -> int:
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     session = sagemaker.Session()
     split = split_data()
     with tempfile.TemporaryDirectory() as temporary:

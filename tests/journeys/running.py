@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shlex
@@ -120,11 +121,19 @@ def discard(platform: RunningPlatform) -> None:
     shutil.rmtree(platform.data_dir, ignore_errors=True)
 
 
+def container_command(program: str) -> dict[str, list[str]]:
+    """A program as ContainerEntrypoint and ContainerArguments, whose members are single lines of 256 characters."""
+    start = "import sys, base64; exec(compile(base64.b64decode(''.join(sys.argv[1:])), 'train.py', 'exec'))"
+    text = base64.b64encode(program.encode()).decode()
+    pieces = [text[i : i + 256] for i in range(0, len(text), 256)]
+    return {"ContainerEntrypoint": ["python3", "-u", "-c", start], "ContainerArguments": pieces}
+
+
 def training_job_request(name: str, program: str | None = None, **changes: Any) -> dict[str, Any]:
     """A CreateTrainingJob request on the xgboost image; ``program`` runs as the container's entry point instead."""
     algorithm: dict[str, Any] = {"TrainingImage": XGBOOST_IMAGE, "TrainingInputMode": "File"}
     if program is not None:
-        algorithm["ContainerEntrypoint"] = ["python3", "-u", "-c", program]
+        algorithm |= container_command(program)
     request: dict[str, Any] = {
         "TrainingJobName": name,
         "RoleArn": ROLE,

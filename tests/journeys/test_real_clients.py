@@ -11,6 +11,7 @@ import pytest
 from tests.journeys.running import ROOT, RunningPlatform, finished, training_job_request
 
 pytestmark = pytest.mark.journey
+CLI_2 = Path("/usr/bin/aws")
 
 
 def test_quickstart_trains_with_the_unmodified_sdk_and_equals_xgboost_called_directly(platform: RunningPlatform) -> None:
@@ -61,14 +62,26 @@ def test_cli_copies_syncs_and_removes_objects(platform: RunningPlatform, tmp_pat
     platform.run_client("aws", "s3", "rb", "s3://cli-bucket")
 
 
-def test_cli_describes_lists_and_tails_a_job(platform: RunningPlatform, sagemaker: Any, job_name: str) -> None:
+def test_cli_describes_and_lists_a_job(platform: RunningPlatform, sagemaker: Any, job_name: str) -> None:
     sagemaker.create_training_job(**training_job_request(job_name, "print('seen by tail')"))
     finished(sagemaker, job_name)
     described = aws(platform, "sagemaker", "describe-training-job", "--training-job-name", job_name)
     assert described["TrainingJobStatus"] == "Completed"
     listed = aws(platform, "sagemaker", "list-training-jobs", "--name-contains", job_name)
     assert [s["TrainingJobName"] for s in listed["TrainingJobSummaries"]] == [job_name]
-    tail = platform.run_client(
-        "aws", "logs", "tail", "/aws/sagemaker/TrainingJobs", "--log-stream-name-prefix", job_name, "--since", "1h"
-    )
-    assert "seen by tail" in tail.stdout
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_cli_version_2_tails_a_job(platform: RunningPlatform, sagemaker: Any, job_name: str, follow: bool) -> None:
+    """`logs tail` is in version 2 of the CLI only; Debian's (2.9) wants the endpoint as an option."""
+    assert CLI_2.exists(), "apt install awscli (`make test` does, as root)"
+    sagemaker.create_training_job(**training_job_request(job_name, "print('seen by tail')"))
+    finished(sagemaker, job_name)
+    group, prefix = "/aws/sagemaker/TrainingJobs", f"{job_name}/"
+    command = [str(CLI_2), "--endpoint-url", platform.endpoint_url, "logs", "tail", group]
+    command += ["--log-stream-name-prefix", prefix, "--since", "1h"]
+    if follow:
+        command = ["timeout", "6", *command, "--follow"]
+    tail = platform.command("exec", "--", *command, check=False)
+    assert tail.stdout.count("seen by tail") == 1, tail.stderr
+    assert tail.returncode == (124 if follow else 0)

@@ -101,7 +101,7 @@ def test_a_plane_that_cannot_start_is_named_with_its_last_words(platform: Runnin
     refused = platform.command("up", "--detach", "--port", str(platform.port), check=False)
     assert refused.returncode == 1
     assert "process ended while starting" in refused.stderr
-    assert "database" in refused.stderr
+    assert "file is not a database" in refused.stderr
     assert platform.command("status", check=False).returncode == 3
 
 

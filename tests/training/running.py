@@ -1,18 +1,15 @@
 """A platform in one process for these tests: real stores, objects, shims and reconcile loop, no network.
 
-Two seams are doubles: the environment is the interpreter that runs the tests (building one takes minutes and is tested
-with compute), and credentials are checked by a policy the test sets.
+One seam is a double: the environment is the interpreter that runs the tests (building one takes minutes and is tested
+with compute).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,7 @@ from sagebrush.substrate.calls import Call, Calls, Registry
 from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.compute import Compute, Environment, EnvironmentSpec
 from sagebrush.substrate.errors import access_denied
-from sagebrush.substrate.identity.principal import Principal, TemporaryCredentials
+from sagebrush.substrate.identity import Identity, Principal, ensure_seed
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import ReconcileLoop, Wakeups
@@ -30,7 +27,7 @@ from sagebrush.substrate.store import OBJECTS, STATE, open_store
 from sagebrush.substrate.telemetry import Telemetry
 from sagebrush.training import CAPABILITY
 from sagebrush.training.reconcilers.training_job import TrainingJobReconciler
-from tests.training.requests import BUCKET, ROLE
+from tests.training.requests import BUCKET
 
 ENDED = {"Completed", "Failed", "Stopped"}
 
@@ -55,29 +52,17 @@ class ThisInterpreter:
         )
 
 
-@dataclass
-class Guard:
-    """Identity as the capability uses it. ``denied`` holds (action, ARN prefix) that no role may do."""
+class Guard(Identity):
+    """The real identity; ``denied`` holds (action, ARN prefix) that no role may do besides."""
 
-    denied: set[tuple[str, str]] = field(default_factory=set)
-
-    def role_trusts(self, role_arn: str, service: str = "sagemaker.amazonaws.com") -> bool:
-        return role_arn == ROLE
-
-    def role_session(self, role_arn: str, session_name: str, seconds: int) -> TemporaryCredentials:
-        arn = f"arn:aws:sts::123456789012:assumed-role/SageMakerRole/{session_name}"
-        principal = Principal(arn, "123456789012", "AROA", role_arn=role_arn)
-        return TemporaryCredentials("ASIA", "secret", "token", datetime.fromtimestamp(2e9, UTC), principal)
+    def __init__(self, **parts: Any):
+        super().__init__(**parts)
+        self.denied: set[tuple[str, str]] = set()
 
     def authorize(self, principal: Principal, action: str, resource_arn: str, **context: Any) -> None:
         if any(action == denied and resource_arn.startswith(prefix) for denied, prefix in self.denied):
             raise access_denied(f"{principal.arn} may not {action} on {resource_arn}", code="AccessDenied", status=403)
-
-    def sign(self, purpose: str, payload: bytes) -> bytes:
-        return hmac.digest(purpose.encode(), payload, hashlib.sha256)
-
-    def verify_mac(self, purpose: str, payload: bytes, mac: bytes) -> bool:
-        return hmac.compare_digest(self.sign(purpose, payload), mac)
+        super().authorize(principal, action, resource_arn, **context)
 
 
 @dataclass
@@ -91,7 +76,7 @@ class Running:
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
         """One API call by an administrator."""
         settings = self.platform.settings
-        principal = Principal("arn:aws:iam::123456789012:root", settings.account, settings.account)
+        principal = self.guard.open_principal()
         call = Call(self.platform, "sagemaker", operation, principal, settings.account, settings.region, "request")
         return self.platform.calls.dispatch(call, request)
 
@@ -146,7 +131,7 @@ class Running:
         self.platform.store.close()
 
 
-def start(data_dir: Path, index: Any = None, **settings: Any) -> Running:
+def start(data_dir: Path, *, environments: ThisInterpreter | None = None, **settings: Any) -> Running:
     """A platform on a data directory, new or not."""
     data_dir.mkdir(exist_ok=True, parents=True)
     chosen = {"capacity_cpus": 8.0, "capacity_memory_gib": 32.0, "stop_grace_seconds": 5.0} | settings
@@ -157,14 +142,15 @@ def start(data_dir: Path, index: Any = None, **settings: Any) -> Running:
     objects = ObjectStore(data_dir / "objects", index, clock)
     objects.create_bucket(BUCKET, account=config.account, region=config.region)
     compute = Compute(config)
-    compute.environments = ThisInterpreter()  # type: ignore[assignment]
-    guard = Guard()
+    compute.environments = environments or ThisInterpreter()  # type: ignore[assignment]
+    guard = Guard(store=store, clock=clock, settings=config, key_file=data_dir / "platform.key")
+    ensure_seed(store, config, clock)
     platform = Platform(
         settings=config,
         clock=clock,
         store=store,
         objects=objects,
-        identity=guard,  # type: ignore[arg-type]
+        identity=guard,
         telemetry=Telemetry(store, clock),
         compute=compute,
         calls=Calls(Registry([CAPABILITY])),

@@ -53,7 +53,9 @@ def test_a_broken_request_leaves_nothing_behind(running: Running) -> None:
     assert running.call("ListTrainingJobs") == {"TrainingJobSummaries": []}
 
 
-@pytest.mark.parametrize("operation", ["DescribeTrainingJob", "StopTrainingJob", "DeleteTrainingJob", "UpdateTrainingJob"])
+@pytest.mark.parametrize(
+    "operation", ["DescribeTrainingJob", "StopTrainingJob", "DeleteTrainingJob", "UpdateTrainingJob"]
+)
 def test_a_missing_job_is_a_validation_exception(running: Running, operation: str) -> None:
     error = refused(running, operation, TrainingJobName="nothing")
     assert error.code == "ValidationException"

@@ -31,14 +31,22 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if platform is None:
         print(f"Sagebrush is not running on the data directory {settings.data_dir}.")
         return 0
-    if arguments.jobs:
-        from sagebrush.cli import jobs
+    from sagebrush.cli import jobs
 
+    if arguments.jobs:
         stopped = jobs.stop_all(settings, platform)
-        print(f"Stopped {len(stopped)} running job{'' if len(stopped) == 1 else 's'}.")
+        print(f"Stopped {_jobs(len(stopped))}.")
+    left = jobs.running_jobs_if_known(settings, platform)
     _stop(platform, SystemClock())
     print("Sagebrush has stopped.")
+    if left:
+        names = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
+        print(f"Goes on by itself, until the next `sagebrush up` picks it up: {_jobs(len(left))} ({names})")
     return 0
+
+
+def _jobs(count: int) -> str:
+    return "1 running job" if count == 1 else f"{count} running jobs"
 
 
 def _stop(platform: PlatformFile, clock: Clock) -> None:

@@ -17,6 +17,16 @@ def running_jobs(settings: Settings, platform: PlatformFile) -> list[str]:
     return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
 
 
+def running_jobs_if_known(settings: Settings, platform: PlatformFile) -> list[str]:
+    """As :func:`running_jobs`; nothing when the platform does not answer, which must not keep it from stopping."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return running_jobs(settings, platform)
+    except (BotoCoreError, ClientError):
+        return []
+
+
 def stop_all(settings: Settings, platform: PlatformFile, clock: Clock | None = None) -> list[str]:
     """Stop every training job in progress and wait for their ends; their names."""
     clock = clock or SystemClock()

@@ -6,13 +6,28 @@ from typing import Final
 
 from sagebrush import training
 from sagebrush.aws import cloudwatch, iam, logs, sts
-from sagebrush.substrate.calls import Capability, Registry
+from sagebrush.substrate.calls import Capability, Registry, Service
+from sagebrush.substrate.resources.tagging import TAG_OPERATIONS, tagged_resource
+
+#: Operations of SageMaker that act on every noun alike, so no area owns them.
+EVERY_NOUN: Final = Capability(
+    name="every-noun",
+    services=(
+        Service(
+            name="sagemaker",
+            iam_prefix="sagemaker",
+            operations=TAG_OPERATIONS,
+            resource_arns=dict.fromkeys(TAG_OPERATIONS, tagged_resource),
+        ),
+    ),
+)
 
 CAPABILITIES: Final[tuple[Capability, ...]] = (
     iam.CAPABILITY,
     sts.CAPABILITY,
     logs.CAPABILITY,
     cloudwatch.CAPABILITY,
+    EVERY_NOUN,
     training.CAPABILITY,
 )
 

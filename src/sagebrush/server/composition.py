@@ -6,45 +6,14 @@ import contextlib
 from collections.abc import Iterator
 
 from sagebrush.server.capabilities import registry
-from sagebrush.server.data_directory import DataDirectory
+from sagebrush.server.stores import identity_of, open_objects, open_state
 from sagebrush.substrate.calls import Calls
 from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.compute import Compute
-from sagebrush.substrate.identity import Identity
-from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Wakeups
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.store import OBJECTS, STATE, Store, open_store
 from sagebrush.substrate.telemetry import Telemetry
-
-
-@contextlib.contextmanager
-def open_state(settings: Settings, clock: Clock) -> Iterator[Store]:
-    """The state database. Raises CallerError when a newer Sagebrush wrote it."""
-    with contextlib.closing(
-        open_store(STATE, path=settings.data_dir / "state.db", url=settings.database_url, clock=clock)
-    ) as store:
-        yield store
-
-
-@contextlib.contextmanager
-def open_objects(settings: Settings, clock: Clock) -> Iterator[ObjectStore]:
-    """The byte store under S3."""
-    root = settings.data_dir / "objects"
-    root.mkdir(mode=0o700, exist_ok=True)
-    with (
-        contextlib.closing(
-            open_store(OBJECTS, path=root / "index.db", url=settings.database_url, clock=clock)
-        ) as index,
-        contextlib.closing(ObjectStore(root, index, clock)) as objects,
-    ):
-        yield objects
-
-
-def identity_of(settings: Settings, store: Store, clock: Clock) -> Identity:
-    """Principals and policies on the data directory's key."""
-    return Identity(store=store, clock=clock, settings=settings, key_file=DataDirectory(settings.data_dir).key_file)
 
 
 @contextlib.contextmanager

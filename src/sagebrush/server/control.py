@@ -12,7 +12,7 @@ from sagebrush.planes.control.requests import RequestHandler
 from sagebrush.server.capabilities import CAPABILITIES, SERVED_SERVICES
 from sagebrush.server.composition import open_platform
 from sagebrush.server.data_directory import CONTROL_SOCKET, DataDirectory
-from sagebrush.server.process import begin
+from sagebrush.server.process import begin, run
 from sagebrush.server.serving import serve, wait_for_predecessor
 from sagebrush.substrate.clock import SystemClock, to_datetime
 from sagebrush.substrate.compute import EnvironmentBuildFailed
@@ -71,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -12,7 +12,7 @@ import uvloop
 
 from sagebrush.planes.front.door import FrontDoor
 from sagebrush.server.data_directory import CONTROL_SOCKET, OBJECTS_SOCKET
-from sagebrush.server.process import Start, begin, settle
+from sagebrush.server.process import Start, begin, run, settle
 
 
 class StsContext:
@@ -57,4 +57,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sagebrush.planes.objects.app import build_app
-from sagebrush.server.composition import identity_of, open_objects, open_state
 from sagebrush.server.data_directory import OBJECTS_SOCKET
-from sagebrush.server.process import begin
+from sagebrush.server.process import begin, run
 from sagebrush.server.serving import serve, wait_for_predecessor
+from sagebrush.server.stores import identity_of, open_objects, open_state
 from sagebrush.substrate.clock import SystemClock
 
 
@@ -21,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

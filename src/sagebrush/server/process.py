@@ -9,15 +9,19 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from sagebrush.server import lifeline
 from sagebrush.server.flags import add_settings, given
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate import settings as settings_module
 from sagebrush.substrate.clock import SystemClock
+from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,21 @@ def begin(words: Sequence[str] | None = None) -> Start:
     if arguments.lifeline_fd is not None:
         lifeline.watch(arguments.lifeline_fd, SystemClock())
     return Start(settings, arguments.listen_fd)
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """A process's life: what ends it early is logged, and said in one last line for whoever started it."""
+    try:
+        main()
+    except CallerError as error:
+        log.error("%s", error.message)
+        sys.exit(1)
+    except Exception as error:
+        log.exception("could not go on")
+        # The supervisor shows a log's last line: the error itself, not the end of a traceback.
+        log.error("%s: %s", type(error).__name__, str(error).partition("\n")[0])
+        sys.exit(1)
+    sys.exit(0)
 
 
 def settle() -> None:

@@ -1,8 +1,9 @@
 """Named points at which tests kill the process, to show that a kill there loses nothing.
 
-A point is declared where it is used, ``POINT = declare("store.before-commit")``, and passed with ``reach(POINT)``, which
-costs one comparison. ``SAGEBRUSH_FAULT_POINT=<name>[:<n>]`` in the environment at start kills the process (SIGKILL) the
-n-th time it gets there. This is the one place beside Settings that reads the environment: a fault is no setting.
+A point is declared where it is used, ``POINT = declare("store.before-commit")``, and passed with ``reach(POINT)``,
+which costs one comparison. ``SAGEBRUSH_FAULT_POINT=<name>[:<n>]`` in the environment at start kills the process
+(SIGKILL) the n-th time it gets there. Each process's main hands its environment to :func:`arm`, apart from Settings: a
+fault is no setting, and nobody should find one in ``sagebrush config``.
 """
 
 from __future__ import annotations

@@ -1,93 +1,94 @@
-"""The object plane as a process of its own, over real HTTP, for tests: ``python -m tests.aws.s3.plane_process``.
+"""The object plane as a process of its own, over real HTTP, for tests and benchmarks.
 
-Policies are the tests' own small table here; the evaluator has tests of its own.
+``python -m tests.aws.s3.plane_process '<options as JSON>'``; prints one line of JSON with credentials when it is about
+to serve.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+import uvicorn
 
 from sagebrush.planes.objects.app import build_app
-from sagebrush.planes.objects.serving import serve
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import SystemClock
-from sagebrush.substrate.errors import CallerError, access_denied
-from sagebrush.substrate.identity.principal import Principal
+from sagebrush.substrate.identity import Identity, ensure_seed
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.store import OBJECTS, open_store
+from sagebrush.substrate.store import OBJECTS, STATE, open_store
 
-ACCOUNT = "123456789012"
-SECRET = "a-secret-that-only-tests-know"
+HOUR = 3600
 
-#: Access key id -> what it may do: (action pattern, resource pattern).
-POLICIES: dict[str, tuple[tuple[str, str], ...]] = {
-    "AKIAADMINISTRATOR001": (("*", "*"),),
-    "AKIAREADER0000000001": (("s3:GetObject", "arn:aws:s3:::*"),),
-    "AKIALISTER0000000001": (("s3:GetObject", "arn:aws:s3:::*"), ("s3:ListBucket", "arn:aws:s3:::*")),
-    "AKIAWRITER0000000001": (("s3:PutObject", "arn:aws:s3:::*/inbox/*"),),
-    "AKIANOBODY0000000001": (),
-    "ASIASESSION000000001": (("*", "*"),),
+
+def allow(*statements: tuple[list[str], list[str]]) -> str:
+    """A policy document."""
+    return json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": actions, "Resource": where} for actions, where in statements],
+        }
+    )
+
+
+EVERYWHERE = ["arn:aws:s3:::*"]
+
+#: Callers besides the operator: sessions of SageMakerRole that may no more than this.
+RESTRICTED = {
+    "reader": allow((["s3:GetObject"], EVERYWHERE)),
+    "lister": allow((["s3:GetObject", "s3:ListBucket"], EVERYWHERE)),
+    "writer": allow((["s3:PutObject"], ["arn:aws:s3:::*/inbox/*"])),
+    "nobody": allow((["s3:GetBucketLocation"], ["arn:aws:s3:::no-such-bucket"])),
 }
-SESSION_TOKEN = "a-session-token"
-
-
-@dataclass(frozen=True)
-class Key:
-    secret_access_key: str
-    principal: Principal
-
-
-class TableIdentity:
-    """Looks keys up and allows actions by the table above."""
-
-    def lookup(self, access_key_id: str, session_token: str | None) -> Key:
-        if access_key_id not in POLICIES:
-            raise CallerError(
-                "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.", status=403
-            )
-        wanted = SESSION_TOKEN if access_key_id.startswith("ASIA") else None
-        if session_token != wanted:
-            raise CallerError("InvalidToken", "The provided token is malformed or otherwise invalid.", status=400)
-        return Key(SECRET, Principal(f"arn:aws:iam::{ACCOUNT}:user/{access_key_id}", ACCOUNT, access_key_id))
-
-    def authorize(
-        self,
-        principal: Principal,
-        action: str,
-        resource: str,
-        *,
-        source_ip: str = "",
-        context: Mapping[str, str] | None = None,
-    ) -> None:
-        for allowed, where in POLICIES[principal.user_id]:
-            if fnmatchcase(action, allowed) and fnmatchcase(resource, where):
-                return
-        raise access_denied(f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource}")
 
 
 def main() -> None:
     options: dict[str, Any] = json.loads(sys.argv[1])
     faultpoints.arm(os.environ)
-    if limit := options.get("file_bytes"):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     root = Path(options["root"])
     clock = SystemClock()
-    settings = Settings(auth=options.get("auth", "signed"), region=options.get("region", "us-east-1"))
-    index = open_store(OBJECTS, path=root / "index.db")
+    settings = Settings(
+        data_dir=root, auth=options.get("auth", "signed"), region=options.get("region", "us-east-1"), log_level="INFO"
+    )
+    state = open_store(STATE, path=root / "state.db", clock=clock)
+    identity = Identity(store=state, clock=clock, settings=settings, key_file=root / "platform.key")
+    ensure_seed(state, settings, clock)
+    sessions = {"operator": identity.operator_session()}
+    role = f"arn:aws:iam::{settings.account}:role/SageMakerRole"
+    for name, policy in RESTRICTED.items():
+        sessions[name] = identity.role_session(role, name, HOUR, policies=(policy,))
+    index = open_store(OBJECTS, path=root / "index.db", clock=clock)
     objects = ObjectStore(root / "objects", index, clock)
-    identity = cast(Any, TableIdentity() if settings.auth == "signed" else None)
-    serve(build_app(settings, clock, identity, objects), port=options["port"])
-    index.close()
+    app = build_app(settings, clock, identity, objects)
+    credentials = {
+        name: {
+            "aws_access_key_id": session.access_key_id,
+            "aws_secret_access_key": session.secret_access_key,
+            "aws_session_token": session.session_token,
+        }
+        for name, session in sessions.items()
+    }
+    print(json.dumps(credentials), flush=True)
+    if limit := options.get("file_bytes"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    uvicorn.run(
+        app,
+        host="127.0.0.1",
+        port=options["port"],
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=HOUR,
+    )
 
 
 if __name__ == "__main__":

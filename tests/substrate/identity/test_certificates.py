@@ -84,7 +84,7 @@ def test_leaf_is_accepted_for_the_names_of_sts_and_loopback(certificates: Certif
 @pytest.mark.parametrize("name", ["s3.amazonaws.com", "sts.amazonaws.com.example.org", "10.0.0.1"])
 def test_leaf_is_refused_for_any_other_name(certificates: Certificates, name: str) -> None:
     server = server_with(certificates.leaf_pem, certificates.leaf_key)
-    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for|mismatch"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"not valid for|mismatch"):
         handshake(server, strict_client(certificates.bundle), name)
 
 
@@ -114,9 +114,7 @@ def test_a_leaf_that_our_ca_signed_for_another_host_is_rejected_by_the_client(
     pem, private = tmp_path / "forged.pem", tmp_path / "forged.key"
     pem.write_bytes(forged.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     with pytest.raises(ssl.SSLCertVerificationError, match="permitted subtree violation"):
         handshake(server_with(pem, private), strict_client(certificates.bundle), name)
@@ -124,7 +122,7 @@ def test_a_leaf_that_our_ca_signed_for_another_host_is_rejected_by_the_client(
 
 def test_a_client_that_does_not_have_the_bundle_trusts_nothing_of_ours(certificates: Certificates) -> None:
     server = server_with(certificates.leaf_pem, certificates.leaf_key)
-    with pytest.raises(ssl.SSLCertVerificationError, match="self-signed|unable to get local issuer"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"self-signed|unable to get local issuer"):
         handshake(server, ssl.create_default_context(), "sts.amazonaws.com")
 
 

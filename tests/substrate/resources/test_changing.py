@@ -76,9 +76,8 @@ def recorded(platform: Platform, row_id: str) -> dict[str, list[Any]]:
 
 
 def test_creating_writes_row_history_event_and_meter_and_wakes_the_loop(platform: Platform) -> None:
-    row = create(
-        platform, body={"Count": 2}, secondary="Starting", message="Launching", tags=[{"Key": "a", "Value": "b"}]
-    )
+    tags = [{"Key": "a", "Value": "b"}]
+    row = create(platform, body={"Count": 2}, secondary="Starting", message="Launching", tags=tags)
     assert row.arn == f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/job"
     assert (row.status, row.generation, row.body) == ("InProgress", 1, {"Count": 2})
     written = recorded(platform, row.id)

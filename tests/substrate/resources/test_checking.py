@@ -55,9 +55,8 @@ def test_a_declaration_that_names_what_does_not_exist_is_refused(changes: dict[s
 
 
 def test_a_verb_that_a_noun_does_not_have_is_not_looked_for() -> None:
-    endpoint_like = Resource(
-        "sagemaker", "Nothing", "nothing", "A", "B", create=None, describe_operation=None, delete=None
-    )
-    check(endpoint_like)
-    assert endpoint_like.operation("Create") is None
+    absent: dict[str, Any] = {"create": None, "describe_operation": None, "delete": None}
+    silent = Resource("sagemaker", "Nothing", "nothing", "NothingName", "NothingArn", **absent)
+    check(silent)
+    assert silent.operation("Create") is None
     assert JOB.operation("Delete") == "DeleteTrainingJob"

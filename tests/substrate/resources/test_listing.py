@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import uuid
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -86,7 +87,11 @@ def expected(stored: list[Stored], request: dict[str, Any]) -> list[str]:
             and ("LastModifiedTimeBefore" not in request or modified < request["LastModifiedTimeBefore"])
         )
 
-    keys = {"Name": lambda e: e.name, "CreationTime": lambda e: e.created, "Status": lambda e: e.status}
+    keys: dict[str, Callable[[Stored], Any]] = {
+        "Name": lambda e: e.name,
+        "CreationTime": lambda e: e.created,
+        "Status": lambda e: e.status,
+    }
     key = keys[request.get("SortBy", "CreationTime")]
     kept = sorted(filter(keeps, stored), key=lambda each: (key(each), each.id))
     if request.get("SortOrder", "Ascending") == "Descending":
@@ -118,7 +123,7 @@ def test_pages_together_are_the_naive_answer(platform: Platform, wanted: list[St
     stored = store_all(platform, call, wanted)
     pages = walk(platform, call, request)
     limit = request.get("MaxResults", 10)
-    assert sum(pages, []) == expected(stored, request)
+    assert list(chain(*pages)) == expected(stored, request)
     assert all(len(names) == limit for names in pages[:-1])
     assert pages[-1] or len(pages) == 1
 
@@ -145,7 +150,7 @@ def test_what_is_created_between_pages_doubles_nothing_and_hides_nothing(
     store_all(platform, call, [each for each in late if each.name not in known])
     seen = [summary["TrainingJobName"] for summary in first["TrainingJobSummaries"]]
     if "NextToken" in first:
-        seen += sum(walk(platform, call, request | {"NextToken": first["NextToken"]}), [])
+        seen += list(chain(*walk(platform, call, request | {"NextToken": first["NextToken"]})))
     assert [name for name in seen if name in known] == expected(stored, request)
     assert len(seen) == len(set(seen))
 

@@ -73,9 +73,8 @@ def test_creating_with_tags_that_break_a_rule_creates_nothing(platform: Platform
 
 @pytest.mark.parametrize("operation", ["AddTags", "ListTags", "DeleteTags"])
 def test_a_missing_deleted_or_foreign_resource_is_refused(platform: Platform, operation: str) -> None:
-    request: dict[str, Any] = {"AddTags": {"Tags": tags(1)}, "ListTags": {}, "DeleteTags": {"TagKeys": ["k"]}}[
-        operation
-    ]
+    requests: dict[str, dict[str, Any]] = {"AddTags": {"Tags": tags(1)}, "DeleteTags": {"TagKeys": ["k"]}}
+    request = requests.get(operation, {})
     mine = platform.store.write(lambda tx: insert(tx, JOB, call=call_on(platform), name="gone", body={}))
     platform.store.write(lambda tx: soft_delete(tx, mine, now_us=1))
     other = call_on(platform, account="999999999999")

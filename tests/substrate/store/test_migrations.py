@@ -43,7 +43,8 @@ def differences(connection: Connection, schema: Schema) -> list[object]:
         "include_name": lambda name, kind, _parents: kind != "table" or name in ours,
         "compare_server_default": True,
     }
-    return compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata)  # type: ignore[arg-type]
+    context = MigrationContext.configure(connection, opts=options)
+    return list(compare_metadata(context, schema.metadata))
 
 
 def shape(connection: Connection) -> dict[str, object]:

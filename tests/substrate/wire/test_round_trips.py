@@ -20,9 +20,10 @@ SUCCESSORS = {
     ("s3", "PutBucketLifecycle"): "PutBucketLifecycleConfiguration",
     ("s3", "GetBucketNotification"): "GetBucketNotificationConfiguration",
     ("s3", "PutBucketNotification"): "PutBucketNotificationConfiguration",
-    # Not deprecated: AWS tells it from ListBuckets by the host name, s3express-control.
-    ("s3", "ListDirectoryBuckets"): "ListBuckets",
 }
+
+#: AWS tells it from ListBuckets by the host name, s3express-control; here only its own query field does.
+BY_HOST = {("s3", "ListDirectoryBuckets")}
 
 #: Empty structures cannot be written in the query protocol, so a required one is missing when all of it is optional.
 UNWRITABLE = {("sts", "AssumeRoot"), ("iam", "CreateDelegationRequest")}
@@ -38,6 +39,9 @@ EVENT_STREAMS = {
 
 #: botocore reads the text of the root in a handler of its client, not in its parser; tested on its own below.
 BARE_TEXT = {("s3", "GetBucketLocation")}
+
+#: Two members of the (deprecated) output share one element name, so botocore reads one of them twice.
+AMBIGUOUS = {("s3", "GetBucketNotification")}
 
 PROTOCOLS = [(name, protocol) for name in SERVED for protocol in engine().service(name).protocols]
 
@@ -57,12 +61,21 @@ def test_what_botocore_sends_is_routed_and_read_as_it_was_meant(service: str, pr
         request = botocore_request(model, operation, params, protocol)
         routed = engine().route(request)
         expected = SUCCESSORS.get((service, operation.name), operation.name)
+        if (service, operation.name) in BY_HOST and not everything:
+            expected = "ListBuckets"
         if (routed.service, routed.operation, routed.protocol) != (service, expected, protocol):
             wrong.append((operation.name, "routed to", routed))
             continue
         if not everything and protocol == "query" and (service, operation.name) in UNWRITABLE:
             continue
-        if expected == operation.name and (parsed := routed.parse(request)) != params:
+        if expected != operation.name:
+            continue
+        parsed = routed.parse(request)
+        if not everything and protocol == "rest-json" and operation.input_shape is not None:
+            # botocore writes an absent structure payload as {}, which is an empty structure.
+            payload = operation.input_shape.serialization.get("payload")
+            parsed = {name: value for name, value in parsed.items() if name != payload or value or name in params}
+        if parsed != params:
             wrong.append((operation.name, parsed, params))
     assert wrong == []
 
@@ -73,7 +86,7 @@ def test_what_is_answered_is_read_by_botocore_as_it_was_meant(service: str, prot
     parser = create_parser(protocol)
     wrong = []
     for operation in _operations(service):
-        if (service, operation.name) in EVENT_STREAMS | BARE_TEXT:
+        if (service, operation.name) in EVENT_STREAMS | BARE_TEXT | AMBIGUOUS:
             continue
         shape = operation.output_shape
         result = sample(shape, everything=everything) if shape else {}
@@ -89,15 +102,21 @@ def test_what_is_answered_is_read_by_botocore_as_it_was_meant(service: str, prot
             if isinstance(value, io.BytesIO):
                 parsed[name] = value.read()
         if not everything:
-            # What is absent, botocore makes up as empty in payloads and header maps.
-            parsed = {name: value for name, value in parsed.items() if value or name in result}
+            parsed = {name: item for name, item in parsed.items() if name in result or _is_there(shape, name, item)}
         if parsed != result:
             wrong.append((operation.name, parsed, result))
     assert wrong == []
 
 
+def _is_there(shape: Any, name: str, value: Any) -> bool:
+    """Whether a member came from the result: payloads and header maps are made up empty, and every answer has these."""
+    serialization = shape.members[name].serialization
+    always = serialization.get("location") == "statusCode" or serialization.get("name", "").lower() == "content-type"
+    return bool(value) and not always
+
+
 def test_every_exception_to_the_round_trips_is_an_operation_that_exists() -> None:
-    for service, operation in {*SUCCESSORS, *UNWRITABLE, *EVENT_STREAMS, *BARE_TEXT}:
+    for service, operation in {*SUCCESSORS, *BY_HOST, *UNWRITABLE, *EVENT_STREAMS, *BARE_TEXT, *AMBIGUOUS}:
         assert operation in engine().service(service).operation_names
 
 

@@ -119,7 +119,7 @@ def test_a_manifest_names_objects_under_its_prefix(objects: ObjectStore) -> None
     assert sorted(paths(planned)) == ["deep/two", "one"]
 
 
-@pytest.mark.parametrize("content", [b"no json", {}, [], [{"prefix": "s3://bucket/x/"}], [{"prefix": "x"}, "a"], ["a", "b"]])
+@pytest.mark.parametrize("content", [b"no json", {}, [], [{"prefix": "s3://b/x/"}], [{"prefix": "x"}, "a"], ["a", "b"]])
 def test_a_manifest_that_is_none_is_refused_with_its_uri(objects: ObjectStore, content: object) -> None:
     reason = refusal(objects, manifest(objects, content))
     assert reason.startswith("ClientError: Data download failed: the manifest s3://channel-tests/m/list.manifest")
@@ -135,13 +135,15 @@ def test_an_object_that_a_manifest_names_in_vain_is_named(objects: ObjectStore) 
 def test_missing_data_is_told_in_sagemakers_words(objects: ObjectStore, uri: str) -> None:
     bucket = uri.split("/")[2]
     assert refusal(objects, channel(uri)) == (
-        f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source. Please '
-        "ensure that the bucket exists in the selected region (us-east-1), that objects exist under that S3 prefix, and "
-        f'that the role "{ROLE}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+        f'ClientError: Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source. '
+        "Please ensure that the bucket exists in the selected region (us-east-1), that objects exist under that S3 "
+        f'prefix, and that the role "{ROLE}" has "s3:ListBucket" permissions on bucket "{bucket}".'
     )
 
 
-@pytest.mark.parametrize("action", ["s3:ListBucket arn:aws:s3:::channel-tests", "s3:GetObject arn:aws:s3:::channel-tests/d/1"])
+@pytest.mark.parametrize(
+    "action", ["s3:ListBucket arn:aws:s3:::channel-tests", "s3:GetObject arn:aws:s3:::channel-tests/d/1"]
+)
 def test_data_the_role_may_not_read_is_refused_with_role_and_action(objects: ObjectStore, action: str) -> None:
     objects.put(BUCKET, "d/1", b"x")
     reason = refusal(objects, channel(f"s3://{BUCKET}/d/"), denied=action)

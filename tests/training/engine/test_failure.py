@@ -26,7 +26,7 @@ def test_an_exception_is_told_with_its_place_and_the_exit_code() -> None:
     log = traceback_of("def train():\n    raise RuntimeError('the rows are upside down')\n\ntrain()")
     reason = explain(end(log=f"starting\n{log}")).reason()
     assert reason == (
-        'AlgorithmError: RuntimeError: the rows are upside down (<string>, line 2, in train), exit code: 1'
+        "AlgorithmError: RuntimeError: the rows are upside down (<string>, line 2, in train), exit code: 1"
     )
 
 
@@ -83,7 +83,7 @@ def test_out_of_memory_is_told_with_peak_and_limit() -> None:
 
 def test_a_memory_error_is_out_of_memory_too() -> None:
     observation = replace(EXITED, peak_memory_bytes=300 << 20)
-    log = "Traceback (most recent call last):\n  File \"a.py\", line 2, in f\nMemoryError"
+    log = 'Traceback (most recent call last):\n  File "a.py", line 2, in f\nMemoryError'
     reason = explain(end(observation, log)).reason()
     assert "an allocation failed; at its peak the job used 300 MiB" in reason
     assert "a.py, line 2" in reason

@@ -94,7 +94,9 @@ def test_the_job_knows_its_name_its_endpoint_and_where_its_credentials_are() -> 
 
 
 def test_the_users_variables_win_but_for_identity_and_credentials() -> None:
-    given = variables(AWS_DEFAULT_REGION="eu-west-1", TRAINING_JOB_NAME="x", AWS_CONTAINER_AUTHORIZATION_TOKEN="x", A="b")
+    given = variables(
+        AWS_DEFAULT_REGION="eu-west-1", TRAINING_JOB_NAME="x", AWS_CONTAINER_AUTHORIZATION_TOKEN="x", A="b"
+    )
     assert (given["AWS_DEFAULT_REGION"], given["A"]) == ("eu-west-1", "b")
     assert (given["TRAINING_JOB_NAME"], given["AWS_CONTAINER_AUTHORIZATION_TOKEN"]) == ("job", "token")
 

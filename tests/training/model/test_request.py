@@ -77,7 +77,9 @@ def test_a_metric_definition_must_be_a_regular_expression_with_a_name_of_its_own
 
 
 def test_channels_need_names_of_their_own_and_well_formed_uris() -> None:
-    assert "'train' occurs 2 times" in refused(InputDataConfig=[channel("s3://bucket-one/a"), channel("s3://bucket-one/b")])
+    assert "'train' occurs 2 times" in refused(
+        InputDataConfig=[channel("s3://bucket-one/a"), channel("s3://bucket-one/b")]
+    )
     assert "not a valid S3 URI: s3://" in refused(InputDataConfig=[channel("s3://")])
     assert "'..' cannot be the name" in refused(InputDataConfig=[channel("s3://bucket-one/a", "..")])
 
@@ -126,9 +128,7 @@ def test_what_would_change_the_run_and_is_not_there_yet_is_refused_by_name() -> 
     assert "network isolation" in refused(EnableNetworkIsolation=True)
     assert "serverless" in refused(ServerlessJobConfig={"JobType": "FineTuning"})
     plan = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/p"
-    assert "training plans" in refused(
-        **resources(InstanceType="ml.m5.large", InstanceCount=1, TrainingPlanArn=plan)
-    )
+    assert "training plans" in refused(**resources(InstanceType="ml.m5.large", InstanceCount=1, TrainingPlanArn=plan))
 
 
 def test_all_problems_are_told_at_once() -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sagebrush.substrate.errors import CallerError
-from sagebrush.substrate.identity.principal import Principal
-
-if TYPE_CHECKING:
-    from sagebrush.substrate.identity import Identity
+from sagebrush.substrate.identity import Identity, Principal
 
 
 def bucket_arn(bucket: str) -> str:
@@ -25,10 +21,10 @@ def object_arn(bucket: str, key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The authenticated principal with the policies to ask. Without an identity (``auth: open``) all is allowed."""
+    """The authenticated principal, and whom to ask what it may."""
 
     principal: Principal
-    identity: Identity | None
+    identity: Identity
     source_ip: str = "127.0.0.1"
 
     @property
@@ -38,8 +34,6 @@ class Caller:
 
     def require(self, action: str, resource: str, context: Mapping[str, str] | None = None) -> None:
         """Raise CallerError AccessDenied (403) unless the policies allow it."""
-        if self.identity is None:
-            return
         try:
             self.identity.authorize(self.principal, action, resource, source_ip=self.source_ip, context=context)
         except CallerError as denied:

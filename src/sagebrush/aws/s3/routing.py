@@ -1,6 +1,6 @@
 """Which operation a request is: by method, path and sub-resource, as the S3 REST API lays them out.
 
-Path style (``/bucket/key``) and virtual-host style (``bucket.localhost``, ``bucket.s3.<anything>``) are both
+Path style (``/bucket/key``) and virtual-host style (``bucket.localhost``, ``bucket.s3.amazonaws.com``) are both
 understood. The path is taken as sent: ``//`` and ``..`` are parts of a key.
 """
 
@@ -11,6 +11,7 @@ from urllib.parse import unquote_plus, unquote_to_bytes
 
 from sagebrush.aws.s3.request import Target
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.wire.addresses import virtual_bucket
 
 # Sub-resources that name an operation, by method; the first that the query has decides.
 _BUCKET: dict[str, tuple[tuple[str, str], ...]] = {
@@ -115,7 +116,7 @@ def route(method: str, raw_path: str, raw_query: str, headers: Mapping[str, str]
     """The addressed operation. Raises CallerError InvalidURI or MethodNotAllowed."""
     query = parse_query(raw_query) if raw_query else {}
     path = raw_path.removeprefix("/")
-    host_bucket = _bucket_of_host(headers.get("host", ""))
+    host_bucket = virtual_bucket(headers.get("host", ""))
     raw_bucket, _, raw_key = (host_bucket, "/", path) if host_bucket else path.partition("/")
     bucket, key = _decode(raw_bucket), _decode(raw_key)
     if not bucket:
@@ -156,15 +157,6 @@ def parse_query(raw_query: str) -> dict[str, str]:
         if name:
             parsed[unquote_plus(name)] = unquote_plus(value)
     return parsed
-
-
-def _bucket_of_host(host: str) -> str:
-    name = host.partition(":")[0]
-    if name.endswith(".localhost"):
-        bucket = name.removesuffix(".localhost").removesuffix(".s3")
-        return "" if bucket == "s3" else bucket
-    bucket, found, _ = name.partition(".s3.")
-    return bucket if found else ""
 
 
 def _decode(raw: str) -> str:

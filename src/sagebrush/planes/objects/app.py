@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sagebrush.aws.s3.request import FileSlice, Response
 from sagebrush.aws.s3.routing import route
@@ -20,12 +20,10 @@ from sagebrush.aws.s3.service import S3, STREAMED
 from sagebrush.planes.objects.exchange import Exchange, Gate, new_request_id
 from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.identity import Identity
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.settings import Settings
 from sagebrush.substrate.wire.http import HttpRequest
-
-if TYPE_CHECKING:
-    from sagebrush.substrate.identity import Identity
 
 T = TypeVar("T")
 Scope = MutableMapping[str, Any]
@@ -48,16 +46,10 @@ class Disconnected(Exception):
 
 
 def build_app(
-    settings: Settings, clock: Clock, identity: Identity | None, object_store: ObjectStore, *, threads: int = 16
+    settings: Settings, clock: Clock, identity: Identity, object_store: ObjectStore, *, threads: int = 16
 ) -> App:
-    """The application. ``identity`` may only be None with ``auth: open``, where any caller is the administrator.
-
-    Its lifespan starts the store's sweeper and closes the store.
-    """
-    if identity is None and settings.auth != "open":
-        raise ValueError("without an identity nobody can be verified")
-    gate = Gate(settings, clock, identity if settings.auth != "open" else None, S3(object_store))
-    return _Plane(gate, object_store, threads)
+    """The application. Its lifespan starts the store's sweeper and closes the store."""
+    return _Plane(Gate(settings, clock, identity, S3(object_store)), object_store, threads)
 
 
 class _Plane:

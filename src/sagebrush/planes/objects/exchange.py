@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from sagebrush.aws.s3.caller import Caller
 from sagebrush.aws.s3.integrity import Claims, read_claims
@@ -16,14 +15,11 @@ from sagebrush.aws.s3.routing import route
 from sagebrush.aws.s3.service import S3, error_response
 from sagebrush.substrate.clock import Clock, to_datetime
 from sagebrush.substrate.errors import CallerError
-from sagebrush.substrate.identity.principal import Principal
+from sagebrush.substrate.identity import Identity
 from sagebrush.substrate.settings import Settings
 from sagebrush.substrate.wire.chunked import ChunkDecoder
 from sagebrush.substrate.wire.http import HttpRequest
 from sagebrush.substrate.wire.sigv4 import STREAMING_UNSIGNED_TRAILER, Verified, verify
-
-if TYPE_CHECKING:
-    from sagebrush.substrate.identity import Identity
 
 logger = logging.getLogger(__name__)
 
@@ -37,27 +33,22 @@ def new_request_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Who may come in. ``identity`` is None where any caller is the administrator (``auth: open``)."""
+    """Who may come in, and where they go."""
 
     settings: Settings
     clock: Clock
-    identity: Identity | None
+    identity: Identity
     s3: S3
 
     def verify(self, http: HttpRequest) -> Verified:
         """Check the signature. Raises CallerError with S3's codes."""
-        if self.identity is None:
-            return self._open(http)
+        if self.settings.auth == "open":
+            # Chunk signatures cannot be checked without a key; the framing is the same.
+            streaming = http.headers.get("x-amz-content-sha256", "").startswith("STREAMING-")
+            payload = STREAMING_UNSIGNED_TRAILER if streaming else "unsigned"
+            return Verified(self.identity.open_principal(), "", payload)
         now = to_datetime(self.clock.now_us())
-        return verify(http, service="s3", lookup=self.identity.lookup, now=now)
-
-    def _open(self, http: HttpRequest) -> Verified:
-        account = self.settings.account
-        principal = Principal(f"arn:aws:iam::{account}:root", account, account, operator=True)
-        content = http.headers.get("x-amz-content-sha256", "")
-        # Chunk signatures cannot be checked without a key; the framing is the same.
-        payload = STREAMING_UNSIGNED_TRAILER if content.startswith("STREAMING-") else "unsigned"
-        return Verified(principal, "", payload)
+        return verify(http, lookup=self.identity.lookup, now=now, service="s3")
 
 
 class Exchange:

@@ -6,7 +6,6 @@ failed it. Constraints of structures (required members) live with whoever walks 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,6 +17,10 @@ NUMBERS: Final = frozenset({"integer", "long", "float", "double", "bigdecimal", 
 _SIZED: Final = frozenset({"string", "blob", "list", "map", "character"})
 
 
+#: Stands for "no limit"; an int, because comparing ints with floats is what a hot path would feel.
+_ENDLESS: Final = 1 << 1100
+
+
 def bounds(shape: Any) -> tuple[float, float] | None:
     """(least, most) of a value or a length; None when there is no limit that can be broken."""
     least = shape.metadata.get("min")
@@ -26,7 +29,19 @@ def bounds(shape: Any) -> tuple[float, float] | None:
         least = None
     if least is None and most is None:
         return None
-    return (-math.inf if least is None else float(least), math.inf if most is None else float(most))
+    return (-_ENDLESS if least is None else _exact(least), _ENDLESS if most is None else _exact(most))
+
+
+def _exact(limit: float) -> float:
+    return int(limit) if limit == int(limit) else limit
+
+
+def string_rules(shape: Any) -> tuple[frozenset[str] | None, tuple[float, float] | None, Callable[[str], Any] | None]:
+    """(the enumeration, (least, most) length, the pattern's matcher) of a string; each None when not constrained."""
+    if shape.enum:
+        return frozenset(shape.enum), None, None
+    match = full_matcher(shape.metadata["pattern"]) if "pattern" in shape.metadata else None
+    return None, bounds(shape), match
 
 
 def is_legal(shape: Any) -> Test | None:
@@ -35,16 +50,17 @@ def is_legal(shape: Any) -> Test | None:
     if shape.type_name in NUMBERS:
         return _in_range(*limits) if limits else None
     if shape.type_name == "string" and not shape.serialization.get("jsonvalue"):
-        return _legal_string(shape, limits)
+        return _legal_string(*string_rules(shape))
     if shape.type_name in _SIZED:
         return _of_length(*limits) if limits else None
     return None
 
 
-def _legal_string(shape: Any, limits: tuple[float, float] | None) -> Test | None:
-    if shape.enum:
-        return frozenset(shape.enum).__contains__
-    match = full_matcher(shape.metadata["pattern"]) if "pattern" in shape.metadata else None
+def _legal_string(
+    allowed: frozenset[str] | None, limits: tuple[float, float] | None, match: Callable[[str], Any] | None
+) -> Test | None:
+    if allowed is not None:
+        return allowed.__contains__
     if match is None:
         return _of_length(*limits) if limits else None
     if limits is None:

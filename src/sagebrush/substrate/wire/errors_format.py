@@ -17,8 +17,9 @@ from typing import Any, Final
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.wire import cbor, json_writer
 from sagebrush.substrate.wire.http import HttpResponse
-from sagebrush.substrate.wire.locations import header_text
+from sagebrush.substrate.wire.locations import header_text, header_writer
 from sagebrush.substrate.wire.model import Service
+from sagebrush.substrate.wire.shapes import wire_name
 from sagebrush.substrate.wire.writing import WriterCompilers
 from sagebrush.substrate.wire.xml_writer import DECLARATION, escape
 
@@ -64,6 +65,7 @@ class ErrorWriter:
             "content-type": "application/json",
             "x-amzn-errortype": header_text(error.code),
             "x-amzn-requestid": request_id,
+            **_header_members(error, shape),
         }
         return HttpResponse(status, headers, json_writer.dump(self._members(error, shape, "json")))
 
@@ -81,7 +83,9 @@ class ErrorWriter:
         self, error: CallerError, shape: Any, status: int, request_id: str, json_version: str
     ) -> HttpResponse:
         if self._service is not None and self._service.name != "s3":
-            return self._query(error, shape, status, request_id, json_version)
+            response = self._query(error, shape, status, request_id, json_version)
+            response.headers.update(_header_members(error, shape))
+            return response
         pieces = [DECLARATION, f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"]
         for name, value in error.members.items():
             pieces.append(f"<{name}>{escape(str(value))}</{name}>")
@@ -118,6 +122,16 @@ _METHODS: Final[Mapping[str, str]] = {
     "rest-xml": "_rest_xml",
     "smithy-rpc-v2-cbor": "_cbor",
 }
+
+
+def _header_members(error: CallerError, shape: Any) -> dict[str, str]:
+    """The members of a modelled error that REST services send as headers."""
+    members = shape.members if shape is not None else {}
+    return {
+        wire_name(member, name).lower(): header_text(header_writer(member)(error.members[name]))
+        for name, member in members.items()
+        if member.serialization.get("location") == "header" and error.members.get(name) is not None
+    }
 
 
 def _code(error: CallerError, shape: Any) -> str:

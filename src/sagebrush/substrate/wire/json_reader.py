@@ -10,6 +10,7 @@ is not a string and a string is not a number.
 from __future__ import annotations
 
 import binascii
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
@@ -89,19 +90,14 @@ class JsonReader(ShapeCompiler):
         return read
 
     def _string(self, shape: Any) -> Reader:
-        legal = constraints.is_legal(shape)
-
-        def read_any(value: Any) -> str:
-            if type(value) is not str:
-                raise _REJECTED
-            return value
-
-        def read_legal(value: Any) -> str:
-            if type(value) is not str or not legal(value):  # type: ignore[misc]
-                raise _REJECTED
-            return value
-
-        return read_any if legal is None else read_legal
+        # A request is mostly strings: each kind of rule has a reader of its own that tests in place.
+        allowed, limits, match = constraints.string_rules(shape)
+        if allowed is not None:
+            return _one_of(allowed)
+        if limits is None and match is None:
+            return _text
+        least, most = limits or (0, sys.maxsize)
+        return _of_length(least, most) if match is None else _matching(least, most, match)
 
     _character = _string
 
@@ -165,6 +161,39 @@ class JsonReader(ShapeCompiler):
         return read
 
 
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
+    raise _REJECTED
+
+
+def _one_of(allowed: frozenset[str]) -> Reader:
+    def read(value: Any) -> str:
+        if type(value) is str and value in allowed:
+            return value
+        raise _REJECTED
+
+    return read
+
+
+def _of_length(least: float, most: float) -> Reader:
+    def read(value: Any) -> str:
+        if type(value) is str and least <= len(value) <= most:
+            return value
+        raise _REJECTED
+
+    return read
+
+
+def _matching(least: float, most: float, match: Callable[[str], Any]) -> Reader:
+    def read(value: Any) -> str:
+        if type(value) is str and least <= len(value) <= most and match(value):
+            return value
+        raise _REJECTED
+
+    return read
+
+
 def to_float(value: Any) -> float | None:
     """A JSON number, or one of the three numbers that JSON spells as strings; None when it is neither."""
     if type(value) is float:
@@ -191,7 +220,7 @@ def timestamp_converter(shape: Any) -> Callable[[Any], Any]:
 
     The function raises ValueError, TypeError or OverflowError.
     """
-    if shape.serialization.get("timestampFormat", "unixtimestamp") != "unixtimestamp":
+    if timestamps.form(shape, "unixtimestamp") != "unixtimestamp":
         return timestamps.from_text
 
     def convert(value: Any) -> Any:

@@ -41,7 +41,6 @@ class LocationReader:
             if location in _READ_LOCATIONS:
                 self.names.append(name)
                 self._add(name, member, location)
-        self._bound = frozenset(wire for _, wire, _ in self._query)
 
     def _add(self, name: str, member: Any, location: str) -> None:
         wire = wire_name(member, name)
@@ -83,13 +82,11 @@ class LocationReader:
             if texts:
                 result[name] = _converted(convert_all, texts, name)
         for name, convert in self._query_maps:
-            rest = {key: texts for key, texts in query.items() if key not in self._bound}
-            if rest:
-                result[name] = (
-                    rest
-                    if convert is None
-                    else {key: _converted(convert, texts[0], name) for key, texts in rest.items()}
-                )
+            # A server puts every field into such a map, those that members are bound to included.
+            if convert is None:
+                result[name] = dict(query)
+            else:
+                result[name] = {key: _converted(convert, texts[0], name) for key, texts in query.items()}
 
 
 def _converted(convert: Callable[[Any], Any], text: Any, name: str) -> Any:
@@ -115,7 +112,7 @@ def header_converter(shape: Any) -> Callable[[str], Any]:
         return text_converter(shape, "rfc822")
     convert = header_converter(shape.member)
     split = _split_dates if shape.member.type_name == "timestamp" else _split_list
-    return lambda text: [convert(item) for item in split(text)]
+    return lambda text: [convert(item) for item in split(text)] if text else []
 
 
 def _split_dates(text: str) -> Iterator[str]:
@@ -160,7 +157,7 @@ def header_writer(shape: Any) -> Callable[[Any], str]:
     if shape.serialization.get("jsonvalue"):
         return lambda value: base64.b64encode(json.dumps(value, separators=(",", ":")).encode()).decode("ascii")
     if kind == "timestamp":
-        write = timestamps.WRITERS[shape.serialization.get("timestampFormat", "rfc822")]
+        write = timestamps.WRITERS[timestamps.form(shape, "rfc822")]
         return lambda value: str(write(value))
     if kind == "list":
         item_writer = header_writer(shape.member)

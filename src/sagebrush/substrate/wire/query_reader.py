@@ -61,7 +61,9 @@ class QueryReader(ShapeCompiler):
         return read
 
     def _structure(self, shape: Any) -> Reader:
-        members = [(name, _step(member, name), self.compile(member)) for name, member in shape.members.items()]
+        members = [(name, step, self.compile(member))
+            for name, member in shape.members.items()
+            for step in _steps(member, name)]
 
         def read(node: Node) -> dict[str, Any]:
             result = {}
@@ -107,9 +109,9 @@ class QueryReader(ShapeCompiler):
         return read
 
 
-def _step(member: Any, name: str) -> str:
-    """A flattened list with a named member goes by that member's name (botocore's rule)."""
+def _steps(member: Any, name: str) -> set[str]:
+    """A flattened list goes by its own name (the specification) or by that of its member (botocore)."""
     own = wire_name(member, name)
     if member.type_name == "list" and member.serialization.get("flattened"):
-        return wire_name(member.member, own)
-    return own
+        return {own, wire_name(member.member, own)}
+    return {own}

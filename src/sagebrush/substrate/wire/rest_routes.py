@@ -16,6 +16,9 @@ from sagebrush.substrate.wire.addresses import decode
 from sagebrush.substrate.wire.model import Service
 from sagebrush.substrate.wire.shapes import wire_name
 
+#: AWS serves these under another host name; on one URL they lose to the operation of the same method and path.
+_ELSEWHERE: Final = frozenset({("s3", "ListDirectoryBuckets")})
+
 _LABEL: Final = re.compile(r"\{([^}+]+)(\+?)\}")
 
 
@@ -31,6 +34,7 @@ class Route:
     required_fields: tuple[str, ...]
     required_headers: tuple[str, ...]
     deprecated: bool
+    preferred: bool
 
     def fit(self, query: Mapping[str, list[str]], headers: Mapping[str, str]) -> tuple[int, ...] | None:
         """How well a request fits, larger is better; None when it cannot be this operation."""
@@ -46,6 +50,7 @@ class Route:
             len(self.required_fields) + len(self.required_headers),
             not self.deprecated,
             self.operation in query.get("x-id", ()),
+            self.preferred,
         )
 
 
@@ -170,4 +175,5 @@ def _route(service: Service, operation: Any, labels: tuple[str, ...], literals: 
         required_fields=tuple(fields[name] for name in required if name in fields),
         required_headers=tuple(headers[name] for name in required if name in headers),
         deprecated=bool(operation.deprecated),
+        preferred=(service.name, operation.name) not in _ELSEWHERE,
     )

@@ -37,6 +37,11 @@ class ShapeCompiler(ABC):
         """The function of a shape of a type that has no method of its own."""
 
 
+def in_response_body(member: Any) -> bool:
+    """Whether a member of an output travels in the body; places of a request mean nothing in a response."""
+    return member.serialization.get("location") not in ("header", "headers", "statusCode")
+
+
 def wire_name(shape: Any, default: str) -> str:
     """What a member is called on the wire (locationName), or ``default``."""
     return str(shape.serialization.get("name", default))

@@ -65,13 +65,21 @@ def to_iso8601(moment: datetime) -> str:
     moment = moment.astimezone(UTC)
     milliseconds = moment.microsecond // 1000
     fraction = f".{milliseconds:03d}" if milliseconds else ""
-    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}{fraction}Z"
+    return f"{_to_the_second(moment)}{fraction}Z"
 
 
 def to_iso8601_milliseconds(moment: datetime) -> str:
     """``2026-01-02T03:04:05.000Z``: S3 always prints the milliseconds."""
     moment = moment.astimezone(UTC)
-    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{_to_the_second(moment)}.{moment.microsecond // 1000:03d}Z"
+
+
+def _to_the_second(moment: datetime) -> str:
+    # Ten times as fast as strftime, and right for years below 1000.
+    return (
+        f"{moment.year:04d}-{moment.month:02d}-{moment.day:02d}"
+        f"T{moment.hour:02d}:{moment.minute:02d}:{moment.second:02d}"
+    )
 
 
 def to_rfc1123(moment: datetime) -> str:
@@ -79,6 +87,11 @@ def to_rfc1123(moment: datetime) -> str:
     moment = moment.astimezone(UTC)
     day, month = _DAYS[moment.weekday()], _MONTHS[moment.month - 1]
     return f"{day}, {moment.day:02d} {month} {moment.year:04d} {moment:%H:%M:%S} GMT"
+
+
+def form(shape: Any, default: str) -> str:
+    """A shape's timestamp format, lower-case; botocore spells ``unixTimestamp`` both ways."""
+    return str(shape.serialization.get("timestampFormat", default)).lower()
 
 
 def _utc(moment: datetime) -> datetime:
@@ -90,5 +103,5 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError(f"out of range: {moment}") from None
 
 
-#: timestampFormat of botocore's models -> how a moment is written.
+#: timestampFormat of botocore's models (as :func:`form` gives it) -> how a moment is written.
 WRITERS: Final[dict[str, Any]] = {"unixtimestamp": to_epoch, "iso8601": to_iso8601, "rfc822": to_rfc1123}

@@ -146,7 +146,7 @@ class RestOutput(OutputWriter):
             self._prefixes.append((name, member.serialization.get("name", "").lower()))
         elif location == "statusCode":
             self._status_member = name
-        elif location is None:
+        else:
             self._has_body = True
 
     @abstractmethod

@@ -31,7 +31,10 @@ class XmlReader(ShapeCompiler):
                 attributes.append((name, wire_name(member, name).rpartition(":")[2]))
             else:
                 flattened = bool(member.serialization.get("flattened"))
-                members[element_name(member, name)] = (name, self.compile(member), flattened)
+                entry = (name, self.compile(member), flattened)
+                # Flattened lists go by their own name (the specification) or by that of their member (botocore).
+                members.setdefault(wire_name(member, name), entry)
+                members[element_name(member, name)] = entry
 
         def read(element: Element) -> dict[str, Any]:
             result: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sagebrush.substrate.wire import timestamps
 from sagebrush.substrate.wire.json_writer import base64_text
 from sagebrush.substrate.wire.locations import number_text
-from sagebrush.substrate.wire.shapes import ShapeCompiler, wire_name
+from sagebrush.substrate.wire.shapes import ShapeCompiler, in_response_body, wire_name
 from sagebrush.substrate.wire.xml_reader import element_name
 
 #: (value, element name, pieces) -> None
@@ -23,6 +23,8 @@ _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 def escape(text: str) -> str:
     """Text for an element or an attribute. What XML 1.0 cannot hold becomes a character reference, as S3 does it."""
+    if not _SPECIAL.search(text):
+        return text
     return _SPECIAL.sub(lambda found: _ENTITIES.get(found[0]) or f"&#x{ord(found[0]):x};", text)
 
 
@@ -49,8 +51,8 @@ class XmlWriter(ShapeCompiler):
         if kind in ("float", "double"):
             return number_text
         if kind == "timestamp":
-            chosen = shape.serialization.get("timestampFormat")
-            write = timestamps.WRITERS[chosen] if chosen and chosen != "iso8601" else self._moment
+            chosen = timestamps.form(shape, "iso8601")
+            write = self._moment if chosen == "iso8601" else timestamps.WRITERS[chosen]
             return lambda value: str(write(value))
         if kind == "blob":
             return base64_text
@@ -82,7 +84,7 @@ class XmlWriter(ShapeCompiler):
         members = {
             name: (element_name(member, name), self.compile(member))
             for name, member in shape.members.items()
-            if "location" not in member.serialization and not member.serialization.get("xmlAttribute")
+            if in_response_body(member) and not member.serialization.get("xmlAttribute")
         }
 
         def write(value: Any, pieces: list[str]) -> None:

@@ -15,13 +15,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Build:
-    """One environment on its way: ``environment`` or ``failure`` once ``done``; ``message`` tells what goes on."""
+    """One environment on its way: ``environment`` or ``failure`` once ``done``; ``message`` tells what goes on.
+
+    ``wakes`` are called at its end, by who asked for it before.
+    """
 
     message: str = ""
     environment: Environment | None = None
     failure: str = ""
     done: threading.Event = field(default_factory=threading.Event)
-    waiting: dict[str, Callable[[], None]] = field(default_factory=dict)
+    wakes: dict[str, Callable[[], None]] = field(default_factory=dict)
+
+    def serves(self, who: str) -> bool:
+        """Whether its outcome is news for ``who``: a failure is for those who waited, the next one tries again."""
+        if self.failure:
+            return who in self.wakes
+        return self.environment is None or self.environment.python.exists()
 
 
 class EnvironmentBuilds:
@@ -32,27 +41,29 @@ class EnvironmentBuilds:
         self._builds: dict[EnvironmentSpec, Build] = {}
 
     def ready(
-        self, environments: Environments, spec: EnvironmentSpec, *, patience: float, who: str, wake: Callable[[], None]
+        self,
+        environments: Environments,
+        spec: EnvironmentSpec,
+        *,
+        patience: float,
+        who: str,
+        wake: Callable[[], None],
     ) -> Build:
         """The state of this environment, after waiting ``patience`` seconds at most for it to be done.
 
-        ``wake`` is called when it is done later, once for each ``who``. A failed build is begun anew by the next call
-        that comes after its failure was told.
+        ``wake`` is called when it is done; ``who`` names the caller, who gets a failure if he asked before it.
         """
         with self._lock:
             build = self._builds.get(spec)
-            if build is None or (build.environment is not None and not build.environment.python.exists()):
+            begin = build is None or not build.serves(who)
+            if build is None or begin:
                 build = self._builds[spec] = Build()
-                threading.Thread(
-                    target=self._run, args=(environments, spec, build), name=f"environment-{spec.name}", daemon=True
-                ).start()
-            elif build.failure:
-                del self._builds[spec]
-        if not build.done.wait(patience):
-            with self._lock:
-                build.waiting[who] = wake
-            if build.done.is_set():
-                wake()
+            if not build.done.is_set():
+                build.wakes[who] = wake
+        if begin:
+            arguments = (environments, spec, build)
+            threading.Thread(target=self._run, args=arguments, name=f"environment-{spec.name}", daemon=True).start()
+        build.done.wait(patience)
         return build
 
     def _run(self, environments: Environments, spec: EnvironmentSpec, build: Build) -> None:
@@ -69,9 +80,8 @@ class EnvironmentBuilds:
             # Whatever it was, the jobs that wait must end with it instead of waiting for ever.
             _log.exception("the environment %s could not be made ready", spec.name)
             build.failure = f"{type(error).__name__}: {error}"
-        finally:
+        with self._lock:
             build.done.set()
-            with self._lock:
-                waiting, build.waiting = build.waiting, {}
-            for wake in waiting.values():
-                wake()
+            wakes = list(build.wakes.values())
+        for wake in wakes:
+            wake()

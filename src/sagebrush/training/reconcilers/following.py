@@ -16,7 +16,7 @@ from sagebrush.training.model.phases import Event, Status
 from sagebrush.training.reconcilers.checkpointing import Checkpointing
 from sagebrush.training.reconcilers.ending import conclude, wake_queue
 from sagebrush.training.reconcilers.job import ENDED_PHASES, Job
-from sagebrush.training.reconcilers.pumping import Batches, LogPump
+from sagebrush.training.reconcilers.pumping import AFTER_LOG, BEFORE_LOG, Batches, LogPump
 from sagebrush.training.reconcilers.verdict import failed_host, needs_another_attempt
 
 BEFORE_UPLOADING = faultpoints.declare("training.before-uploading-record")
@@ -24,7 +24,7 @@ AFTER_UPLOADING = faultpoints.declare("training.after-uploading-record")
 
 #: Seconds between looks at the logs of a job that printed lately, and of one that did not. Its end wakes the step.
 _LIVELY, _QUIET = 0.2, 0.5
-_LATELY_MS = 5000
+_LATELY_US = 5_000_000
 
 
 class Follower:
@@ -73,8 +73,8 @@ class Follower:
         if batches.more:
             return Again()
         self._checkpointing.upload_sometimes(job)
-        now_ms = job.platform.clock.now_us() // 1000
-        pause = _LIVELY if now_ms - batches.last_ms < _LATELY_MS else _QUIET
+        active = job.platform.clock.monotonic_us() - pump.active_us < _LATELY_US
+        pause = _LIVELY if active else _QUIET
         return Again(max(0.0, min(pause, self._seconds_left(job))))
 
     def _record_end(self, job: Job, seen: Mapping[str, Observation], pump: LogPump, batches: Batches) -> None:
@@ -95,11 +95,17 @@ class Follower:
                 job.enter(tx, Event.UPLOAD)
 
         faultpoints.reach(BEFORE_UPLOADING)
+        if not batches.empty:
+            faultpoints.reach(BEFORE_LOG)
         try:
             job.platform.store.write(record)
+        except tables.LogMoved:
+            return
         finally:
             # Whether it was recorded or not, the next look asks the database where the logs stand.
             self.forget(job.row.id)
+        if not batches.empty:
+            faultpoints.reach(AFTER_LOG)
         faultpoints.reach(AFTER_UPLOADING)
 
     # -- ending an attempt ----------------------------------------------------------------------------------------

@@ -48,11 +48,6 @@ class Batches:
     def empty(self) -> bool:
         return not self.batches
 
-    @property
-    def last_ms(self) -> int:
-        """When the newest of these lines was printed; 0 when there are none."""
-        return max((line.timestamp_ms for b in self.batches for line in b.read.lines), default=0)
-
 
 class LogPump:
     """The logs of one attempt: where each stands, and the expressions that are searched in them."""
@@ -65,6 +60,8 @@ class LogPump:
             builtin.effective_definitions(algorithm, own), builtin.needed_texts(algorithm, own)
         )
         self._told: set[str] = set()
+        #: When there was last something to carry; a fresh pump expects something soon.
+        self.active_us = job.platform.clock.monotonic_us()
         self._logs = job.platform.store.read(
             lambda conn: {log.host: log for log in tables.host_logs(conn, job.row.id, job.attempt.number)}
         )
@@ -78,6 +75,8 @@ class LogPump:
             if read.end > read.start:
                 points = tuple(self._scanner.scan(read.lines))
                 batches.append(Batch(log, read, points, self._new_notices()))
+        if batches:
+            self.active_us = job.platform.clock.monotonic_us()
         return Batches(tuple(batches), more)
 
     def record(self, job: Job, batches: Batches, tx: Connection) -> None:

@@ -223,7 +223,7 @@ def _take_capacity(job: Job, fits: Sequence[Fit], tx: Connection) -> Again:
         ahead,
         f"{vcpus:g} vCPU and {memory:g} GiB",
         f"{max(0.0, capacity.vcpus - used_vcpus):g} vCPU and {max(0.0, capacity.memory_gib - used_memory):.1f} GiB "
-        f"of {capacity.vcpus:g} and {capacity.memory_gib:.1f} are free",
+        f"of {capacity.vcpus:g} and {capacity.memory_gib:.1f} GiB are free",
     )
     if job.phase.secondary is not Secondary.PENDING:
         job.enter(tx, Event.QUEUE, message=message)

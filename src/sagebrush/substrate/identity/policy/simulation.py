@@ -47,6 +47,8 @@ def simulate(
         boundary = layers.boundary.explain(action, resource, context)
         boundary_allows = boundary.effect is Effect.ALLOWED
         explained.append(boundary)
+    if layers.session is not None:
+        explained.append(layers.session.explain(action, resource, context))
     matches = [match for explanation in explained for match in explanation.matches]
     matches += _resource_matches(resource_policies, action, resource, context, caller)
     missing = dict.fromkeys(key for explanation in explained for key in explanation.missing)

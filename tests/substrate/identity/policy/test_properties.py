@@ -1,0 +1,179 @@
+"""The compiled evaluator against a naive one that follows the text of the documentation word by word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from sagebrush.substrate.identity.policy import Layers, Policy, PolicySet, Source, decide, parse_document
+from sagebrush.substrate.identity.policy.templates import glob, parse
+
+# --- the oracle: no caches, no compilation, no regular expressions -------------------------------------------------
+
+
+def naive_glob(pattern: str, text: str) -> bool:
+    if not pattern:
+        return not text
+    if pattern[0] == "*":
+        return any(naive_glob(pattern[1:], text[skipped:]) for skipped in range(len(text) + 1))
+    return bool(text) and pattern[0] in ("?", text[0]) and naive_glob(pattern[1:], text[1:])
+
+
+def listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def naive_condition(operator: str, wanted: Any, values: Sequence[str]) -> bool:
+    quantifier, _, name = operator.rpartition(":")
+    if name == "Null":
+        return any((item == "true") == (not values) for item in listed(wanted))
+    if_exists = name.endswith("IfExists")
+    name = name.removesuffix("IfExists")
+    negated = "Not" in name
+    if not values:
+        if quantifier:
+            return quantifier == "ForAllValues"
+        return negated or if_exists
+
+    def one(value: str) -> bool:
+        compare = naive_glob if name.endswith("Like") else lambda item, text: bool(item == text)
+        found = any(compare(item, value) for item in listed(wanted))
+        return not found if negated else found
+
+    answers = [one(value) for value in values]
+    if quantifier == "ForAnyValue":
+        return any(answers)
+    if quantifier == "ForAllValues" or negated:
+        return all(answers)
+    return any(answers)
+
+
+def naive_applies(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, list[str]]) -> bool:
+    if "Action" in statement:
+        acts = any(naive_glob(item.lower(), action.lower()) for item in listed(statement["Action"]))
+    else:
+        acts = not any(naive_glob(item.lower(), action.lower()) for item in listed(statement["NotAction"]))
+    if "Resource" in statement:
+        targets = any(naive_glob(item, resource) for item in listed(statement["Resource"]))
+    else:
+        targets = not any(naive_glob(item, resource) for item in listed(statement["NotResource"]))
+    return (
+        acts
+        and targets
+        and all(
+            naive_condition(operator, wanted, context.get(key, []))
+            for operator, keys in statement.get("Condition", {}).items()
+            for key, wanted in keys.items()
+        )
+    )
+
+
+def naive_layer(statements: Sequence[Mapping[str, Any]], *request: Any) -> str:
+    effects = {statement["Effect"] for statement in statements if naive_applies(statement, *request)}
+    if "Deny" in effects:
+        return "explicitDeny"
+    return "allowed" if effects else "implicitDeny"
+
+
+def naive_decision(layers: Sequence[Sequence[Mapping[str, Any]]], *request: Any) -> str:
+    answers = {naive_layer(statements, *request) for statements in layers}
+    if "explicitDeny" in answers:
+        return "explicitDeny"
+    return "allowed" if answers == {"allowed"} else "implicitDeny"
+
+
+# --- what policies look like ---------------------------------------------------------------------------------------
+
+ACTIONS = ["*", "s3:*", "s3:Get*", "S3:getobject", "s3:?etObject", "sqs:*", "s3:PutObject", "*:GetObject"]
+RESOURCES = ["*", "arn:aws:s3:::*", "arn:aws:s3:::a/*", "arn:aws:s3:::a/?", "arn:aws:s3:::a/*b*", "arn:aws:s3:::a/b"]
+REQUESTED = ["arn:aws:s3:::a/b", "arn:aws:s3:::a/bb", "arn:aws:s3:::a", "*"]
+OPERATORS = [
+    quantifier + name
+    for quantifier in ("", "ForAllValues:", "ForAnyValue:")
+    for name in ("StringEquals", "StringNotEquals", "StringLike", "StringNotLike", "StringEqualsIfExists")
+] + ["Null"]
+VALUES = ["x", "y", "x*", "?"]
+
+
+def some(choices: Sequence[str]) -> st.SearchStrategy[Any]:
+    """One of them, or a list of some."""
+    return st.sampled_from(choices) | st.lists(st.sampled_from(choices), min_size=1, max_size=3)
+
+
+@st.composite
+def conditions(draw: st.DrawFn) -> dict[str, Any]:
+    operator = draw(st.sampled_from(OPERATORS))
+    wanted = draw(some(["true", "false"] if operator == "Null" else VALUES))
+    return {operator: {draw(st.sampled_from(["k:a", "k:b"])): wanted}}
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> dict[str, Any]:
+    made: dict[str, Any] = {"Effect": draw(st.sampled_from(["Allow", "Allow", "Deny"]))}
+    made[draw(st.sampled_from(["Action", "Action", "NotAction"]))] = draw(
+        some([action for action in ACTIONS if action != "*:GetObject"])
+    )
+    made[draw(st.sampled_from(["Resource", "Resource", "NotResource"]))] = draw(some(RESOURCES))
+    if draw(st.booleans()):
+        made["Condition"] = draw(conditions())
+    return made
+
+
+POLICIES = st.lists(statements(), min_size=1, max_size=4)
+CONTEXTS = st.dictionaries(
+    st.sampled_from(["k:a", "k:b"]), st.lists(st.sampled_from(["x", "y", "xy"]), min_size=1, max_size=2)
+)
+
+
+def compiled(policy: Sequence[Mapping[str, Any]]) -> PolicySet:
+    text = json.dumps({"Version": "2012-10-17", "Statement": list(policy)})
+    return PolicySet([Policy(Source("p", "none"), parse_document(text))])
+
+
+@given(
+    identity=POLICIES,
+    boundary=st.none() | POLICIES,
+    session=st.none() | POLICIES,
+    action=st.sampled_from(["s3:GetObject", "s3:PutObject", "sqs:SendMessage"]),
+    resources=st.lists(st.sampled_from(REQUESTED), min_size=1, max_size=3),
+    context=CONTEXTS,
+)
+def test_the_evaluator_agrees_with_the_naive_one(
+    identity: list[Any],
+    boundary: list[Any] | None,
+    session: list[Any] | None,
+    action: str,
+    resources: list[str],
+    context: dict[str, list[str]],
+) -> None:
+    layers = Layers(
+        compiled(identity),
+        compiled(boundary) if boundary is not None else None,
+        compiled(session) if session is not None else None,
+    )
+    known = {key: tuple(values) for key, values in context.items()}
+    given_layers = [layer for layer in (identity, boundary, session) if layer is not None]
+    for resource in [*resources, *resources]:
+        decided = decide(layers, action, resource, lambda: known).effect.value
+        assert decided == naive_decision(given_layers, action, resource, context)
+
+
+@given(policy=POLICIES, denial=statements(), action=st.sampled_from(["s3:GetObject", "sqs:SendMessage"]))
+def test_adding_a_deny_never_allows_anything(policy: list[Any], denial: dict[str, Any], action: str) -> None:
+    before = compiled(policy).decide(action, "arn:aws:s3:::a/b", dict)
+    after = compiled([*policy, denial | {"Effect": "Deny"}]).decide(action, "arn:aws:s3:::a/b", dict)
+    assert after is before or after.value == "explicitDeny"
+
+
+@given(pattern=st.text("ab*?:", max_size=8), text=st.text("ab:", max_size=8))
+@example(pattern="a*b*a", text="abba")
+@example(pattern="*", text="")
+@example(pattern="a\n*", text="a\nb")
+def test_patterns_match_as_the_two_wildcards_say(pattern: str, text: str) -> None:
+    template = parse(pattern, wildcards=True, variables=False)
+    assert template.fixed is not None
+    assert bool(glob(template.fixed).match(text)) == naive_glob(pattern, text)
