@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -107,10 +108,8 @@ def alive(pid: int) -> bool:
 
 def shim_of(platform: RunningPlatform) -> int:
     """The pid of the only running shim, from its durable state."""
-    import json
-
     (state,) = platform.data_dir.glob("jobs/*/*/*/state.json")
-    return int(json.loads(state.read_text())["shim"]["pid"])
+    return int(json.loads(state.read_text())["shim_pid"])
 
 
 def test_a_killed_shim_takes_its_whole_job_down_and_the_reason_says_so(start: Any) -> None:

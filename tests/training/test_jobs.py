@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -16,7 +17,7 @@ from sagebrush.substrate.resources import check
 from sagebrush.training import CAPABILITY, job_credentials
 from sagebrush.training.engine import job_credentials as tokens
 from tests.training.requests import BUCKET, channel, job_request
-from tests.training.running import Running, eventually
+from tests.training.running import Running, eventually, start
 
 SAVE = "open('/opt/ml/model/weights', 'w').write('trained')"
 
@@ -286,6 +287,29 @@ print(before)
     run(running, "second", program, CheckpointConfig=config)
     assert running.printed("second") == ["['step-0']"]
     assert running.keys("ck/") == ["ck/step-0", "ck/step-1"]
+
+
+def test_what_is_not_uploaded_is_told_in_the_log(running: Running) -> None:
+    job = run(running, "links", "import os; os.symlink('/etc/passwd', '/opt/ml/model/passwd')")
+    assert members(running.get(job["ModelArtifacts"]["S3ModelArtifacts"])) == {}
+    assert running.log("links")[-1].startswith("[sagebrush] Not uploaded: passwd: a link to /etc/passwd")
+
+
+def test_without_a_sandbox_the_paths_are_in_the_variables(tmp_path: Path) -> None:
+    running = start(tmp_path / "data", isolation="process")
+    try:
+        running.put("data/a", b"content")
+        program = """
+import os, pathlib
+copy = pathlib.Path(os.environ["SM_MODEL_DIR"], "copy")
+copy.write_bytes(pathlib.Path(os.environ["SM_CHANNEL_TRAIN"], "a").read_bytes())
+"""
+        job = run(running, "plain", program, InputDataConfig=[channel(f"s3://{BUCKET}/data/")])
+        assert job["TrainingJobStatus"] == "Completed", job
+        assert members(running.get(job["ModelArtifacts"]["S3ModelArtifacts"])) == {"copy": b"content"}
+        assert any("no sandbox" in line for line in running.log("plain"))
+    finally:
+        running.close()
 
 
 def test_nothing_of_an_ended_job_is_left_on_disk_and_its_capacity_is_free(running: Running) -> None:

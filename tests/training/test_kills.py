@@ -127,6 +127,17 @@ def test_a_killed_shim_fails_the_job_and_the_reason_says_so(running: Running) ->
     assert running.printed("orphan") == ["ready"]
 
 
+def test_a_shim_of_which_nothing_is_left_is_a_lost_one(running: Running) -> None:
+    running.call("CreateTrainingJob", **job_request("gone", STOPPABLE))
+    eventually(lambda: "ready" in running.printed("gone"))
+    (state,) = running.platform.settings.data_dir.glob("jobs/*/*/algo-1/state.json")
+    recorded = json.loads(state.read_text())
+    state.unlink()
+    os.kill(recorded["shim_pid"], signal.SIGKILL)
+    job = running.finished("gone")
+    assert job["FailureReason"].startswith("InternalServerError: The supervisor (shim)")
+
+
 def test_a_job_that_may_retry_begins_again_with_its_checkpoints(running: Running) -> None:
     program = """
 import pathlib, time

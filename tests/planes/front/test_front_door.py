@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sagebrush.planes.front import splice
 from tests.planes.front.running import RawClient, RunningFront
 
 GET = b"GET /bucket/key HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -85,16 +86,35 @@ def test_chunked_bodies_and_trailers_pass_through(client: RawClient) -> None:
     assert client.echo()["raw_path"] == "/bucket/key"
 
 
-def test_large_bodies_pass_in_both_directions(client: RawClient) -> None:
+@pytest.mark.parametrize("in_kernel", [True, False])
+def test_large_bodies_pass_in_both_directions(
+    client: RawClient, in_kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splice, "AVAILABLE", in_kernel and splice.AVAILABLE)
     payload = bytes(range(256)) * 40_000
-    threading.Thread(
-        target=client.send,
-        args=(b"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(payload) + payload,),
-    ).start()
-    assert client.echo()["sha256"] == hashlib.sha256(payload).hexdigest()
-    client.send(b"GET /bytes/10240000 HTTP/1.1\r\nHost: x\r\n\r\n")
-    status, _headers, body = client.response()
-    assert (status, body) == (200, payload)
+    request = b"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(payload) + payload
+    for _ in range(2):
+        sender = threading.Thread(target=client.send, args=(request,))
+        sender.start()
+        assert client.echo()["sha256"] == hashlib.sha256(payload).hexdigest()
+        sender.join()
+        client.send(b"GET /bytes/10240000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, _headers, body = client.response()
+        assert (status, body) == (200, payload)
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_large_body_is_noticed_by_the_plane(front: RunningFront) -> None:
+    client = front.client()
+    client.send(b"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 5_000_000)
+    poll(lambda: front.objects.seen)
+    client.close()
+    assert front.objects.disconnected.wait(10)
+    poll(lambda: not front.door.connections)
+    reader = front.client().send(b"GET /bytes/300000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+    reader.exactly(1_000_000)
+    reader.close()
+    poll(lambda: not front.door.connections)
+    assert front.client().send(GET).echo()["method"] == "GET"
 
 
 def test_a_streamed_response_without_length_stays_chunked(client: RawClient) -> None:

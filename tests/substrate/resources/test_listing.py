@@ -87,13 +87,8 @@ def expected(stored: list[Stored], request: dict[str, Any]) -> list[str]:
             and ("LastModifiedTimeBefore" not in request or modified < request["LastModifiedTimeBefore"])
         )
 
-    keys: dict[str, Callable[[Stored], Any]] = {
-        "Name": lambda e: e.name,
-        "CreationTime": lambda e: e.created,
-        "Status": lambda e: e.status,
-    }
-    key = keys[request.get("SortBy", "CreationTime")]
-    kept = sorted(filter(keeps, stored), key=lambda each: (key(each), each.id))
+    key = {"Name": "name", "CreationTime": "created", "Status": "status"}[request.get("SortBy", "CreationTime")]
+    kept = sorted(filter(keeps, stored), key=lambda each: (getattr(each, key), each.id))
     if request.get("SortOrder", "Ascending") == "Descending":
         kept.reverse()
     return [each.name for each in kept]

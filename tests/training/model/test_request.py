@@ -131,6 +131,11 @@ def test_what_would_change_the_run_and_is_not_there_yet_is_refused_by_name() -> 
     assert "training plans" in refused(**resources(InstanceType="ml.m5.large", InstanceCount=1, TrainingPlanArn=plan))
 
 
+def test_what_no_process_can_be_given_is_refused() -> None:
+    assert "ContainerArguments" in refused(**algorithm(ContainerEntrypoint=["sh"], ContainerArguments=["a\0b"]))
+    assert "Environment variable 'A'" in refused(Environment={"A": "x\0"})
+
+
 def test_all_problems_are_told_at_once() -> None:
     found = problems(
         job_request("job", InputDataConfig=[channel("s3://")]) | {"OutputDataConfig": {"S3OutputPath": "s3://x"}}

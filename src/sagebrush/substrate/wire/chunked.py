@@ -160,10 +160,11 @@ class ChunkDecoder:
 
     def _take_trailer(self, line: bytes) -> None:
         if line:
-            name, colon, value = line.decode("latin-1").partition(":")
-            if not colon or not self._takes_trailers or len(self.trailers) >= _MOST_TRAILERS:
+            raw_name, colon, value = line.decode("latin-1").partition(":")
+            name = raw_name.strip().lower()
+            if not colon or not self._takes_trailers or name in self.trailers or len(self.trailers) >= _MOST_TRAILERS:
                 raise _malformed()
-            self.trailers[name.strip().lower()] = value.strip()
+            self.trailers[name] = value.strip()
             return
         self._check_trailers()
         self._expect = _Expect.NOTHING

@@ -78,11 +78,9 @@ class Service:
 
     @cached_property
     def _error_shapes(self) -> dict[str, Any]:
-        shapes: dict[str, Any] = {}
-        for shape in self.model.error_shapes:
-            shapes.setdefault(shape.name, shape)
-            shapes[shape.error_code] = shape
-        return shapes
+        shapes = {shape.error_code: shape for shape in self.model.error_shapes}
+        # Several shapes may share a code; a shape's own name is sure.
+        return shapes | {shape.name: shape for shape in self.model.error_shapes}
 
 
 def unknown_operation(message: str) -> CallerError:

@@ -79,3 +79,5 @@ class ArtefactUploader:
                 f"{error.code}: {error.message} (uploading {target}). Please ensure that the bucket exists and that "
                 f'the role "{self._role_arn}" has "s3:PutObject" permissions on it.'
             ) from None
+        except OSError as error:
+            raise upload_failed(f"{error.strerror or error} (reading what belongs into {target})") from error

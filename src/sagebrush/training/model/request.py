@@ -179,4 +179,14 @@ def _features(request: Request) -> Iterator[str]:
             yield f"{member}: Sagebrush does not support {what} yet."
 
 
-_CHECKS = (_algorithm, _input, _output, _resources, _stopping, _checkpoints, _features)
+def _texts(request: Request) -> Iterator[str]:
+    algorithm = request.get("AlgorithmSpecification", {})
+    texts = [("ContainerEntrypoint", text) for text in algorithm.get("ContainerEntrypoint", [])]
+    texts += [("ContainerArguments", text) for text in algorithm.get("ContainerArguments", [])]
+    texts += [(f"Environment variable '{name}'", text) for name, text in request.get("Environment", {}).items()]
+    for where, text in texts:
+        if "\0" in text:
+            yield f"{where} contains a NUL character, which no process can be given."
+
+
+_CHECKS = (_algorithm, _input, _output, _resources, _stopping, _checkpoints, _features, _texts)

@@ -1,5 +1,6 @@
 """Moves training jobs along. Start with ``training_job``: which step belongs to which phase.
 
-``job`` (one job in hand), ``builds`` (environments in the background), ``starting`` (queue, channels, launch),
-``following`` (logs, metrics, deadlines, stops), ``finishing`` (artefacts, verdict), ``sweeping`` (left directories).
+``job`` (one job in hand), ``allotment`` (what it gets) and ``builds`` (environments in the background), ``queueing``,
+``starting`` (channels, launch), ``following`` and ``pumping`` (deadlines, stops; logs, metrics), ``checkpointing``,
+``verdict`` and ``finishing`` (artefacts), ``ending`` (the last transaction), ``sweeping`` (left directories).
 """

@@ -28,7 +28,7 @@ class Checkpointing:
     def restore(self, job: Job, host: str) -> None:
         """Bring a host's checkpoints from S3, where the job has any. Raises Refused, Cancelled."""
         if checkpoints := self._of(job, host):
-            checkpoints.restore(job.stopped_meanwhile)
+            checkpoints.restore(job.stop_check())
 
     def upload_sometimes(self, job: Job) -> None:
         """Begin an upload in the background when it is time for one and none is on its way."""

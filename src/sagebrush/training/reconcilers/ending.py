@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
@@ -12,7 +13,7 @@ from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Done
 from sagebrush.training import tables
 from sagebrush.training.model.phases import Event
-from sagebrush.training.reconcilers.job import Job, job_directory
+from sagebrush.training.reconcilers.job import LOG_GROUP, Job, job_directory
 
 BEFORE_TERMINAL = faultpoints.declare("training.before-terminal-record")
 AFTER_TERMINAL = faultpoints.declare("training.after-terminal-record")
@@ -21,8 +22,11 @@ AFTER_TERMINAL = faultpoints.declare("training.after-terminal-record")
 _WOKEN = 20
 
 
-def conclude(job: Job, event: Event, failure: JobFailure | None = None) -> Done:
-    """Make the job terminal: status, times, last metrics, capacity and attempts in one transaction."""
+def conclude(job: Job, event: Event, failure: JobFailure | None = None, *, notices: Sequence[str] = ()) -> Done:
+    """Make the job terminal: status, times, last metrics, capacity and attempts in one transaction.
+
+    ``notices`` are the platform's last lines in the log of the first host.
+    """
     platform = job.platform
     faultpoints.reach(BEFORE_TERMINAL)
 
@@ -34,6 +38,7 @@ def conclude(job: Job, event: Event, failure: JobFailure | None = None) -> Done:
             "metrics": tables.metrics_of(tx, job.row.id) or None,
         }
         job.enter(tx, event, changes=changes)
+        _tell(job, notices, now, tx)
         platform.compute.capacity.release(tx, job.row.id)
         tables.end(tx, job.row.id, now)
         wake_queue(platform, tx)
@@ -44,6 +49,14 @@ def conclude(job: Job, event: Event, failure: JobFailure | None = None) -> Done:
         platform.compute.launcher.unwatch(job.directory(host))
     remove_directory(platform, job.row.id)
     return Done()
+
+
+def _tell(job: Job, notices: Sequence[str], now_us: int, tx: Connection) -> None:
+    logs = tables.host_logs(tx, job.row.id, job.attempt.number)
+    if notices and logs:
+        telemetry = job.platform.telemetry.of(job.row.account, job.row.region)
+        events = [(now_us // 1000, f"[sagebrush] {notice}") for notice in notices]
+        telemetry.logs.append(tx, LOG_GROUP, min(logs, key=lambda log: log.host).stream, events)
 
 
 def wake_queue(platform: Platform, tx: Connection) -> None:

@@ -12,7 +12,7 @@ from sagebrush.training.model.description import model_location
 from sagebrush.training.model.phases import Event
 from sagebrush.training.reconcilers.checkpointing import Checkpointing
 from sagebrush.training.reconcilers.ending import conclude
-from sagebrush.training.reconcilers.job import LOG_GROUP, Job
+from sagebrush.training.reconcilers.job import Job
 from sagebrush.training.reconcilers.verdict import outcome
 
 BEFORE_UPLOAD = faultpoints.declare("training.before-upload")
@@ -27,16 +27,18 @@ class Finisher:
 
     def finish(self, job: Job) -> Done:
         """Upload what the job left and make it terminal. A job whose upload is refused fails for that."""
-        event, failure = outcome(job, job.observations())
+        event, failure = outcome(job, job.ends())
         faultpoints.reach(BEFORE_UPLOAD)
+        skipped: list[str] = []
         try:
-            self._upload(job, with_model=event is not Event.FAIL)
+            skipped = self._upload(job, with_model=event is not Event.FAIL)
         except Refused as refused:
             event, failure = Event.FAIL, failure or refused.failure
         faultpoints.reach(AFTER_UPLOAD)
-        return conclude(job, event, failure)
+        return conclude(job, event, failure, notices=[f"Not uploaded: {what}" for what in skipped[:100]])
 
-    def _upload(self, job: Job, *, with_model: bool) -> None:
+    def _upload(self, job: Job, *, with_model: bool) -> list[str]:
+        """What was left out, and why."""
         output = job.request["OutputDataConfig"]
         uploader = ArtefactUploader(job.platform.objects, job.allowed, role_arn=job.request["RoleArn"])
         roots = [job.opt_ml(host) for host in job.cluster.names]
@@ -47,12 +49,4 @@ class Finisher:
         data = [Folder(root, "output/data") for root in roots]
         skipped += uploader.output_data(data, folder, output.get("CompressionType", "GZIP")).skipped
         self._checkpointing.finish(job)
-        if skipped:
-            self._tell(job, skipped)
-
-    def _tell(self, job: Job, skipped: list[str]) -> None:
-        now_ms = job.platform.clock.now_us() // 1000
-        telemetry = job.platform.telemetry.of(job.row.account, job.row.region)
-        lines = [(now_ms, f"[sagebrush] Not uploaded: {what}") for what in skipped[:100]]
-        stream = f"{job.row.name}/{job.cluster.names[0]}-{(job.attempt.admitted_us or 0) // 1_000_000}"
-        job.platform.store.write(lambda tx: telemetry.logs.append(tx, LOG_GROUP, stream, lines))
+        return skipped

@@ -42,14 +42,15 @@ class Follower:
             # Stopped before it had any capacity: nothing ran, nothing to keep.
             return conclude(job, Event.STOPPED)
         self._watch(job)
-        seen = job.observations()
+        stopping = job.phase.status is Status.STOPPING
+        if stopping and all(s.phase == "absent" for s in job.observations().values()):
+            return conclude(job, Event.STOPPED)
+        seen = job.ends()
         self._end_what_must(job, seen)
         pump = self._pump(job)
         batches = pump.look(job, {host: s.phase in ENDED_PHASES for host, s in seen.items()})
-        if batches.more or not self._over(job, seen):
+        if batches.more or not all(s.phase in ENDED_PHASES for s in seen.values()):
             return self._go_on(job, pump, batches)
-        if job.phase.status is Status.STOPPING and all(s.phase == "absent" for s in seen.values()):
-            return conclude(job, Event.STOPPED)
         self._record_end(job, seen, pump, batches)
         return Again()
 
@@ -58,10 +59,6 @@ class Follower:
         with self._lock:
             self._pumps.pop(resource_id, None)
             self._watched = {key for key in self._watched if key[0] != resource_id}
-
-    def _over(self, job: Job, seen: Mapping[str, Observation]) -> bool:
-        stopping = job.phase.status is Status.STOPPING
-        return all(s.phase in ENDED_PHASES or (stopping and s.phase == "absent") for s in seen.values())
 
     def _go_on(self, job: Job, pump: LogPump, batches: Batches) -> Again:
         if not batches.empty:

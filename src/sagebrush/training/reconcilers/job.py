@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from sagebrush.training.resources import TRAINING_JOB
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 ENDED_PHASES = frozenset({"exited", "lost"})
+_STOP_CHECK_US = 500_000
 
 
 def job_directory(data_dir: Path, resource_id: str) -> Path:
@@ -80,10 +81,25 @@ class Job:
                 JobFailure("ClientError", f"The role {role} cannot be assumed: {error.code}: {error.message}")
             ) from None
 
-    def stopped_meanwhile(self) -> bool:
-        """Whether somebody has asked the job to stop since the step began."""
-        row = self.platform.store.read(lambda conn: fetch_by_id(conn, self.row.id))
-        return row is None or row.status != self.row.status
+    def ends(self) -> dict[str, Observation]:
+        """As :meth:`observations`, of hosts that were launched: one of which nothing is known any more is lost."""
+        return {h: replace(s, phase="lost") if s.phase == "absent" else s for h, s in self.observations().items()}
+
+    def stop_check(self) -> Callable[[], bool]:
+        """Tells, as often as it is asked, whether somebody has asked the job to stop since the step began."""
+        asked_us = self.platform.clock.monotonic_us()
+        stopped = False
+
+        def check() -> bool:
+            nonlocal asked_us, stopped
+            now = self.platform.clock.monotonic_us()
+            if now - asked_us >= _STOP_CHECK_US:
+                asked_us = now
+                row = self.platform.store.read(lambda conn: fetch_by_id(conn, self.row.id))
+                stopped = stopped or row is None or row.status != self.row.status
+            return stopped
+
+        return check
 
     def enter(
         self, tx: Any, event: phases.Event, *, message: str | None = None, changes: Mapping[str, Any] | None = None

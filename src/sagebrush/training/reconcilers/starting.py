@@ -1,4 +1,4 @@
-"""From the queue to running processes: capacity, environment, channels, launch."""
+"""From capacity to running processes: channels, configuration, launch."""
 
 from __future__ import annotations
 
@@ -11,36 +11,27 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from sagebrush.substrate import faultpoints
-from sagebrush.substrate.compute import Bind, Environment, EnvironmentSpec, Fit, LaunchSpec, Limits
+from sagebrush.substrate.compute import Bind, Environment, EnvironmentSpec, LaunchSpec, Limits
 from sagebrush.substrate.errors import CallerError, JobFailure
 from sagebrush.substrate.reconcile import Again, Done
-from sagebrush.substrate.resources import transitions_of, update_body
 from sagebrush.training import tables
 from sagebrush.training.engine import command, job_credentials, opt_ml, placing, submit_directory, variables
 from sagebrush.training.engine.channels import Channel, ChannelPlanner, Plan, channels_of
 from sagebrush.training.engine.refusals import Cancelled, Refused
-from sagebrush.training.model import cluster, times, wording
+from sagebrush.training.model import cluster
 from sagebrush.training.model.cluster import Host
-from sagebrush.training.model.phases import Event, Secondary
-from sagebrush.training.reconcilers.builds import Build, EnvironmentBuilds
+from sagebrush.training.model.phases import Event
+from sagebrush.training.reconcilers.allotment import LOOK_AT_BUILD, environment_of, fits_of, spec_of
+from sagebrush.training.reconcilers.builds import EnvironmentBuilds
 from sagebrush.training.reconcilers.checkpointing import Checkpointing
-from sagebrush.training.reconcilers.ending import conclude, wake_queue
+from sagebrush.training.reconcilers.ending import conclude
 from sagebrush.training.reconcilers.job import LOG_GROUP, Job
 
-BEFORE_ADMISSION = faultpoints.declare("training.before-admission-record")
-AFTER_ADMISSION = faultpoints.declare("training.after-admission-record")
 BEFORE_LAUNCH = faultpoints.declare("training.before-launch")
 AFTER_LAUNCH = faultpoints.declare("training.after-launch-before-record")
 AFTER_TRAINING = faultpoints.declare("training.after-launch-record")
 
-#: Seconds a step waits for an environment that is there; longer means that it is being built.
-_PATIENCE = 0.25
-_LOOK_AT_BUILD = 1.0
-#: Seconds between looks of a job in the queue, to refresh what its message says; free capacity wakes it at once.
-_LOOK_AT_QUEUE = 5.0
-#: Jobs created together reach the queue in any order: so long a young one waits for its elders without saying so.
-_YOUNG_US = 500_000
-_LOOK_AT_ELDERS = 0.02
+_LOOK_AT_KILLED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,61 +41,29 @@ class _Prepared:
 
 
 class Starter:
-    """The steps before Training."""
+    """The step before Training."""
 
     def __init__(self, builds: EnvironmentBuilds, checkpointing: Checkpointing):
         self._builds = builds
         self._checkpointing = checkpointing
 
-    # -- queue ----------------------------------------------------------------------------------------------------
-
-    def admit(self, job: Job) -> Again | Done:
-        """Wait for the environment and for capacity, in the order of creation; then hold both."""
-        deadline = times.wait_deadline_us(job.request["StoppingCondition"], job.row.created_us)
-        if deadline is not None and job.platform.clock.now_us() >= deadline:
-            return conclude(job, Event.WAIT_EXCEEDED)
-        try:
-            fits = _fits(job)
-            build = self._environment(job)
-        except Refused as refused:
-            return conclude(job, Event.FAIL, refused.failure)
-        if build.failure:
-            return conclude(job, Event.FAIL, JobFailure("InternalServerError", build.failure))
-        if build.environment is None:
-            return _tell_building(job, build)
-        faultpoints.reach(BEFORE_ADMISSION)
-        outcome = job.platform.store.write(lambda tx: _take_capacity(job, fits, tx))
-        faultpoints.reach(AFTER_ADMISSION)
-        return outcome
-
-    def _environment(self, job: Job) -> Build:
-        return self._builds.ready(
-            job.platform.compute.environments,
-            _spec_of(job),
-            patience=_PATIENCE,
-            who=job.row.id,
-            wake=lambda: job.platform.wakeups.notify(job.row.id),
-        )
-
-    # -- launch ---------------------------------------------------------------------------------------------------
-
     def launch(self, job: Job) -> Again | Done:
         """Prepare and start every host that was not started yet, then record that the job trains."""
         absent = [host for host, seen in job.observations().items() if seen.phase == "absent"]
         try:
-            spec = _spec_of(job)
+            spec = spec_of(job)
             if absent:
-                build = self._environment(job)
+                build = environment_of(job, self._builds)
                 if build.failure:
                     raise Refused(JobFailure("InternalServerError", build.failure))
                 if build.environment is None:
-                    return Again(_LOOK_AT_BUILD)
+                    return Again(LOOK_AT_BUILD)
                 self._start_hosts(job, build.environment, absent)
             events = _notices(job, spec)
         except Cancelled:
             return Again()
         except Refused as refused:
-            return conclude(job, Event.FAIL, refused.failure)
+            return _give_up(job, refused.failure)
         faultpoints.reach(AFTER_LAUNCH)
         job.platform.store.write(lambda tx: _record_training(job, events, tx))
         faultpoints.reach(AFTER_TRAINING)
@@ -123,7 +82,7 @@ class Starter:
         else:
             with ThreadPoolExecutor(min(8, len(hosts)), thread_name_prefix="prepare") as pool:
                 prepared = list(pool.map(lambda host: self._prepare(job, host, channels, plan), hosts))
-        limits = {group.instance_type: fit.limits for group, fit in zip(job.cluster.groups, _fits(job), strict=True)}
+        limits = {group.instance_type: fit.limits for group, fit in zip(job.cluster.groups, fits_of(job), strict=True)}
         faultpoints.reach(BEFORE_LAUNCH)
         for ready in prepared:
             launch = _launch_spec(job, environment, ready, channels, limits[ready.host.group.instance_type])
@@ -150,7 +109,7 @@ class Starter:
                 plan[host.name],
                 root,
                 sandboxed=sandboxed,
-                cancelled=job.stopped_meanwhile,
+                cancelled=job.stop_check(),
             )
         except CallerError as error:
             # An object that was replaced or deleted between listing and placing.
@@ -161,75 +120,12 @@ class Starter:
         return _Prepared(host, binds)
 
 
-def _spec_of(job: Job) -> EnvironmentSpec:
-    image = job.request["AlgorithmSpecification"]["TrainingImage"]
-    try:
-        spec = job.platform.compute.environments.resolve(image)
-    except CallerError as error:
-        raise Refused(JobFailure("ClientError", error.message)) from None
-    if spec is None:
-        raise Refused(JobFailure("ClientError", f"Cannot find the training image {image}."))
-    return spec
-
-
-def _fits(job: Job) -> list[Fit]:
-    """What each group of hosts gets. Raises Refused for what this host refuses now."""
-    fits = []
-    for group in job.cluster.groups:
-        instance = job.platform.compute.instances.get(group.instance_type)
-        if instance is None:
-            raise Refused(JobFailure("ClientError", f"The instance type {group.instance_type} is not known here."))
-        fit = job.platform.compute.capacity.fit(instance, len(group.hosts))
-        if fit.failure is not None:
-            raise Refused(fit.failure)
-        fits.append(fit)
-    return fits
-
-
-def _tell_building(job: Job, build: Build) -> Again:
-    """Let others pass in the queue, and show what the build is doing."""
-    message = build.message or wording.PREPARING
-
-    def record(tx: Connection) -> None:
-        if not job.attempt.building:
-            tables.set_building(tx, job.attempt, True)
-            wake_queue(job.platform, tx)
-        if transitions_of(tx, job.row.id)[-1]["message"] != message:
-            update_body(tx, job.row, {}, now_us=job.platform.clock.now_us(), lease=job.lease, message=message)
-
-    job.platform.store.write(record)
-    return Again(_LOOK_AT_BUILD)
-
-
-def _take_capacity(job: Job, fits: Sequence[Fit], tx: Connection) -> Again:
-    capacity = job.platform.compute.capacity
-    vcpus, memory = sum(fit.vcpus for fit in fits), sum(fit.memory_gib for fit in fits)
-    ahead = tables.ahead_of(tx, job.attempt)
-    now = job.platform.clock.now_us()
-    if ahead == 0 and capacity.admit(tx, owner_id=job.row.id, vcpus=vcpus, memory_gib=memory):
-        first = tables.first_admitted_us(tx, job.row.id)
-        stamp = now // 1_000_000
-        tables.admit(tx, job.attempt, now, [(h, f"{job.row.name}/{h}-{stamp}") for h in job.cluster.names])
-        message = None if job.request.get("InputDataConfig") else wording.PREPARING
-        job.enter(tx, Event.DOWNLOAD, message=message, changes={"started_us": now if first is None else first})
-        wake_queue(job.platform, tx)
-        return Again()
-    if ahead and now - job.row.created_us < _YOUNG_US:
-        return Again(_LOOK_AT_ELDERS)
-    if job.attempt.building:
-        tables.set_building(tx, job.attempt, False)
-    used_vcpus, used_memory = capacity.used(tx)
-    message = wording.waiting(
-        ahead,
-        f"{vcpus:g} vCPU and {memory:g} GiB",
-        f"{max(0.0, capacity.vcpus - used_vcpus):g} vCPU and {max(0.0, capacity.memory_gib - used_memory):.1f} GiB "
-        f"of {capacity.vcpus:g} and {capacity.memory_gib:.1f} GiB are free",
-    )
-    if job.phase.secondary is not Secondary.PENDING:
-        job.enter(tx, Event.QUEUE, message=message)
-    elif transitions_of(tx, job.row.id)[-1]["message"] != message:
-        update_body(tx, job.row, {}, now_us=now, lease=job.lease, message=message)
-    return Again(_LOOK_AT_QUEUE)
+def _give_up(job: Job, failure: JobFailure) -> Again | Done:
+    """Fail a job, once none of its hosts runs: some may have been launched before a kill, the others are refused."""
+    live = [host for host, seen in job.observations().items() if seen.phase in ("starting", "running")]
+    for host in live:
+        job.platform.compute.launcher.kill(job.directory(host))
+    return Again(_LOOK_AT_KILLED) if live else conclude(job, Event.FAIL, failure)
 
 
 def _sandboxed(job: Job) -> bool:
@@ -280,7 +176,7 @@ def _notices(job: Job, spec: EnvironmentSpec) -> list[tuple[int, str]]:
     asked = f"asked for {spec.asked_version}" if spec.asked_version else "any version asked for"
     lines = [f"Environment {spec.name}: {asked}, got {spec.got_version}."]
     lines += [f"{notice}." for notice in spec.notices]
-    lines += [f"{fit.notice}." for fit in _fits(job) if fit.notice]
+    lines += [f"{fit.notice}." for fit in fits_of(job) if fit.notice]
     if _sandboxed(job):
         lines.append("Cold start in a sandbox: a new interpreter, a private /opt/ml.")
     else:

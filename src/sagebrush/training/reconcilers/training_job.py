@@ -17,6 +17,7 @@ from sagebrush.training.reconcilers.checkpointing import Checkpointing
 from sagebrush.training.reconcilers.finishing import Finisher
 from sagebrush.training.reconcilers.following import Follower
 from sagebrush.training.reconcilers.job import Job
+from sagebrush.training.reconcilers.queueing import Queue
 from sagebrush.training.reconcilers.starting import Starter
 from sagebrush.training.reconcilers.sweeping import Sweeper
 from sagebrush.training.resources import TRAINING_JOB
@@ -27,7 +28,9 @@ class TrainingJobReconciler:
 
     def __init__(self) -> None:
         self._checkpointing = Checkpointing()
-        self._starter = Starter(EnvironmentBuilds(), self._checkpointing)
+        builds = EnvironmentBuilds()
+        self._queue = Queue(builds)
+        self._starter = Starter(builds, self._checkpointing)
         self._follower = Follower(self._checkpointing)
         self._finisher = Finisher(self._checkpointing)
         self._sweeper = Sweeper()
@@ -56,4 +59,4 @@ class TrainingJobReconciler:
             return self._follower.follow(job)
         if secondary is Secondary.UPLOADING:
             return self._finisher.finish(job)
-        return self._starter.admit(job)
+        return self._queue.admit(job)

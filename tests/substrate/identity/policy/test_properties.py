@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sagebrush.substrate.identity.policy import Layers, Policy, PolicySet, Source, decide, parse_document
@@ -134,6 +134,7 @@ def compiled(policy: Sequence[Mapping[str, Any]]) -> PolicySet:
     return PolicySet([Policy(Source("p", "none"), parse_document(text))])
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(
     identity=POLICIES,
     boundary=st.none() | POLICIES,
@@ -162,6 +163,7 @@ def test_the_evaluator_agrees_with_the_naive_one(
         assert decided == naive_decision(given_layers, action, resource, context)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(policy=POLICIES, denial=statements(), action=st.sampled_from(["s3:GetObject", "sqs:SendMessage"]))
 def test_adding_a_deny_never_allows_anything(policy: list[Any], denial: dict[str, Any], action: str) -> None:
     before = compiled(policy).decide(action, "arn:aws:s3:::a/b", dict)
@@ -169,6 +171,7 @@ def test_adding_a_deny_never_allows_anything(policy: list[Any], denial: dict[str
     assert after is before or after.value == "explicitDeny"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(pattern=st.text("ab*?:", max_size=8), text=st.text("ab:", max_size=8))
 @example(pattern="a*b*a", text="abba")
 @example(pattern="*", text="")

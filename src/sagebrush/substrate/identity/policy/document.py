@@ -136,6 +136,7 @@ def _statement(source: Any, kind: Kind, index: int, *, variables: bool) -> State
         )
     named, all_but_actions = _one_of(source, "Action", "Policy statement must contain actions.")
     _check_actions(named, kind)
+    principal = _principal(source, kind)
     targets, all_but_resources = _resources(source, kind)
     return Statement(
         sid=sid,
@@ -144,7 +145,7 @@ def _statement(source: Any, kind: Kind, index: int, *, variables: bool) -> State
         all_but_actions=all_but_actions,
         resources=None if targets is None else resources(targets, variables=variables),
         all_but_resources=all_but_resources,
-        principal=_principal(source, kind),
+        principal=principal,
         conditions=_conditions(source.get("Condition", {}), variables),
         index=index,
     )
