@@ -115,19 +115,21 @@ def shim_of(platform: RunningPlatform) -> int:
 def test_a_killed_shim_takes_its_whole_job_down_and_the_reason_says_so(start: Any) -> None:
     platform = start()
     sagemaker = platform.client("sagemaker")
-    program = """
+    naptime = str(10_000_000 + os.getpid())
+    program = f"""
 import os, subprocess, time
-grandchild = subprocess.Popen(["sleep", "987654"], start_new_session=True)
+grandchild = subprocess.Popen(["sleep", "{naptime}"], start_new_session=True)
 print("user code ran", flush=True)
 time.sleep(600)
 """
     sagemaker.create_training_job(**training_job_request("orphan", program))
     eventually(lambda: ran(platform, "orphan") if logs_exist(platform, "orphan") else 0, seconds=90)
+    assert running_commands(naptime)
     os.kill(shim_of(platform), signal.SIGKILL)
     job = finished(sagemaker, "orphan")
     assert job["TrainingJobStatus"] == "Failed"
     assert "supervis" in job["FailureReason"] or "shim" in job["FailureReason"]
-    eventually(lambda: not running_commands("987654"), what="the grandchild to be gone")
+    eventually(lambda: not running_commands(naptime), what="the grandchild to be gone")
     assert ran(platform, "orphan") == 1
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -117,7 +118,12 @@ def start_platform(**settings: str) -> RunningPlatform:
 
 
 def discard(platform: RunningPlatform) -> None:
+    """Stop everything this platform started, jobs included: those outlive ``down`` by design."""
     platform.command("down", check=False)
+    for file in platform.data_dir.glob("jobs/*/*/*/state.json"):
+        state = json.loads(file.read_text())
+        if state["phase"] == "running" and Path(f"/proc/{state['shim_pid']}").exists():
+            os.kill(state["shim_pid"], signal.SIGKILL)
     shutil.rmtree(platform.data_dir, ignore_errors=True)
 
 

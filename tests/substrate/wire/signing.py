@@ -100,7 +100,7 @@ def by_header(
 
 
 def claiming_hash(claim: str) -> HttpRequest:
-    """A PUT to S3 with that x-amz-content-sha256. S3SigV4Auth always claims the true hash, its base class what is there."""
+    """A PUT to S3 with that x-amz-content-sha256. S3SigV4Auth always claims the true hash; its base does not."""
     headers = {"X-Amz-Content-SHA256": claim}
     return _signed(SigV4Auth(credentials(), "s3", REGION), "PUT", s3_url("k"), headers, b"")
 

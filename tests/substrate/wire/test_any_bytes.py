@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
+import pytest
 from botocore.model import Shape
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -101,25 +103,21 @@ def test_any_cbor_body_is_parsed_or_refused(body: bytes) -> None:
 @given(PATHS, QUERIES, HEADERS)
 def test_any_signature_is_verified_or_refused(path: str, query: str, headers: dict[str, str]) -> None:
     for fields in (query, f"AWSAccessKeyId=A&{query}", f"X-Amz-Credential={query}", f"X-Amz-Algorithm={query}"):
-        try:
+        with pytest.raises(CallerError) as caught:
             verify(HttpRequest("GET", path, fields, headers))
-        except CallerError as error:
-            assert error.status in (400, 403)
-        else:
-            raise AssertionError("nobody signed this")
+        assert caught.value.status in (400, 403)
 
 
 @FUZZ
 @given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([b"3\r\nabc\r\n", b"0\r\n\r\n", b"5\r\n", b"\r\n"]))))
 def test_any_chunks_are_decoded_or_refused(pieces: list[bytes]) -> None:
     decoder = ChunkDecoder(Verified("p", "a", STREAMING_UNSIGNED_TRAILER))
-    try:
-        data = b"".join(decoder.feed(piece) for piece in pieces)
+    data = b""
+    with contextlib.suppress(CallerError):
+        for piece in pieces:
+            data += decoder.feed(piece)
         decoder.close()
-    except CallerError as error:
-        assert error.status == 400
-    else:
-        assert len(data) <= sum(map(len, pieces))
+    assert len(data) <= sum(map(len, pieces))
 
 
 def _of_shape(shape: Shape, depth: int = 0) -> st.SearchStrategy[Any]:
