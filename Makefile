@@ -72,18 +72,18 @@ debian:
 	fi
 
 # Stamps: a second `make` of anything looks at two files and goes on.
-$(SETUP): pyproject.toml
+$(SETUP): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON). Say which Python (3.11 or newer): make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Sagebrush needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Say which one: make PYTHON=/path/to/python3.11 setup" >&2; exit 1; }
 	@echo "Setting up .venv (the first time takes a minute or two)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-$(CLIENTS): examples/quickstart/requirements.txt | $(SETUP)
+$(CLIENTS): examples/quickstart/requirements.txt examples/quickstart/constraints.txt | $(SETUP)
 	@echo "Installing the SageMaker SDK in $(SDK) (the first time takes a minute or two)"
 	@test -x $(SDK)/bin/python || $(PYTHON) -m venv $(SDK)
 	@$(SDK)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(SDK)/bin/python -m pip install --quiet --requirement $<
+	@$(SDK)/bin/python -m pip install --quiet --constraint examples/quickstart/constraints.txt --requirement $<
 	@touch $@

@@ -68,7 +68,9 @@ class RunningPlatform:
             [str(SAGEBRUSH), *arguments], env=environ, capture_output=True, text=True, timeout=timeout, check=False
         )
         if check and result.returncode != 0:
-            raise AssertionError(f"sagebrush {shlex.join(arguments)}: {result.returncode}\n{result.stdout}\n{result.stderr}")
+            raise AssertionError(
+                f"sagebrush {shlex.join(arguments)}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+            )
         return result
 
     def up(self) -> None:

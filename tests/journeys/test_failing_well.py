@@ -136,7 +136,9 @@ def wait_for_log(sagemaker: Any, job_name: str) -> None:
 
 
 def test_max_runtime_stops_the_job(sagemaker: Any, job_name: str) -> None:
-    request = training_job_request(job_name, "import time; time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 2})
+    request = training_job_request(
+        job_name, "import time; time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 2}
+    )
     sagemaker.create_training_job(**request)
     job = finished(sagemaker, job_name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")

@@ -14,7 +14,9 @@ pytestmark = pytest.mark.journey
 CLI_2 = Path("/usr/bin/aws")
 
 
-def test_quickstart_trains_with_the_unmodified_sdk_and_equals_xgboost_called_directly(platform: RunningPlatform) -> None:
+def test_quickstart_trains_with_the_unmodified_sdk_and_equals_xgboost_called_directly(
+    platform: RunningPlatform,
+) -> None:
     result = platform.run_client("python", str(ROOT / "examples" / "quickstart" / "train.py"), timeout=400)
     summary = result.stdout
     assert "AUC" in summary

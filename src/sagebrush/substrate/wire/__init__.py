@@ -5,7 +5,6 @@ Start reading at :mod:`engine`; then ``routing`` -> ``reading`` (``json_reader``
 is pure and synchronous: no I/O, no clock, no settings.
 """
 
-from sagebrush.substrate.wire import sigv4
 from sagebrush.substrate.wire.engine import Engine, Routed
 
-__all__ = ["Engine", "Routed", "sigv4"]
+__all__ = ["Engine", "Routed"]

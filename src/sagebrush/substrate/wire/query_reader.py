@@ -61,9 +61,11 @@ class QueryReader(ShapeCompiler):
         return read
 
     def _structure(self, shape: Any) -> Reader:
-        members = [(name, step, self.compile(member))
+        members = [
+            (name, step, self.compile(member))
             for name, member in shape.members.items()
-            for step in _steps(member, name)]
+            for step in _steps(member, name)
+        ]
 
         def read(node: Node) -> dict[str, Any]:
             result = {}
