@@ -12,6 +12,7 @@ import os
 import statistics
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 from tests.journeys.running import RunningPlatform, discard, finished, start_platform, training_job_request
@@ -81,8 +82,7 @@ def cpu_seconds(platform: RunningPlatform) -> float:
     """User and system seconds of the platform's processes so far."""
     total = 0
     for pid in platform.processes().values():
-        with open(f"/proc/{pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
     return total / os.sysconf("SC_CLK_TCK")
 

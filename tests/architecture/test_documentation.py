@@ -22,7 +22,7 @@ def test_every_invariant_names_a_test_that_exists() -> None:
 
 
 def test_every_package_says_what_it_is() -> None:
-    packages = [p for p in (ROOT / "src" / "sagebrush").rglob("__init__.py")]
+    packages = list((ROOT / "src" / "sagebrush").rglob("__init__.py"))
     assert len(packages) > 20
     silent = [str(p.relative_to(ROOT)) for p in packages if not p.read_text().lstrip().startswith('"""')]
     assert silent == []
