@@ -106,19 +106,19 @@ def durations(job: dict, first_line: datetime | None) -> list[tuple[str, float, 
     ]
     if first_line is not None:
         seconds = (first_line - job["CreationTime"]).total_seconds()
-        rows.append(("to the first line", seconds, "from CreateTrainingJob to the job's first output"))
+        rows.append(("to the first line", seconds, "from CreateTrainingJob to the algorithm's first output"))
     total = (job["TrainingEndTime"] - job["CreationTime"]).total_seconds()
     return [*rows, ("in all", total, "")]
 
 
 def first_log_line(job_name: str) -> tuple[str, datetime | None]:
-    """(log stream, time of its first event)."""
+    """(log stream, time of the program's own first line; the platform's lines begin with ``[sagebrush]``)."""
     logs = boto3.client("logs")
     streams = logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{job_name}/")["logStreams"]
     name = streams[0]["logStreamName"]
-    events = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=name, startFromHead=True, limit=1)["events"]
-    time = datetime.fromtimestamp(events[0]["timestamp"] / 1000, UTC) if events else None
-    return name, time
+    events = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=name, startFromHead=True, limit=20)["events"]
+    own = [event["timestamp"] for event in events if not event["message"].startswith("[sagebrush]")]
+    return name, datetime.fromtimestamp(own[0] / 1000, UTC) if own else None
 
 
 def heading(text: str) -> None:

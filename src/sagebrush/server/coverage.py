@@ -14,6 +14,7 @@ from pathlib import Path
 import botocore
 import botocore.session
 
+from sagebrush.aws.s3.service import OPERATIONS, STREAMED
 from sagebrush.server.capabilities import registry
 
 #: The services whose operations are counted: those of the ten areas, then the neighbours we serve.
@@ -33,7 +34,7 @@ SERVICES = (
 
 def grades(evidence: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """For each service, each of botocore's operations with its grade."""
-    served = registry().served()
+    served = set(registry().served()) | {("s3", name) for name in (*OPERATIONS, *STREAMED)}
     session = botocore.session.get_session()
     table: dict[str, dict[str, str]] = {}
     for service in SERVICES:

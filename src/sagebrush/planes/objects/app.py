@@ -99,9 +99,9 @@ class _Plane:
             more = True
             while more:
                 piece, more = await _read_piece(receive)
-                if writing is not None and (refusal := await writing) is not None:
-                    return refusal
                 writing = self._submit(exchange.write, piece)
+                if (refusal := await writing) is not None:
+                    return refusal
             if writing is not None and (refusal := await writing) is not None:
                 return refusal
         except (Disconnected, asyncio.CancelledError):
