@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pytest
 
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.wire.http import HttpRequest
-from sagebrush.substrate.wire.patterns import full_matcher
-from tests.substrate.wire.services import SERVED, engine
+from tests.substrate.wire.services import engine
 
 NAME_PATTERN = "[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
@@ -154,10 +152,11 @@ def test_unknown_members_are_ignored_as_aws_does() -> None:
     ("body", "words"),
     [
         (b"this is not JSON", "not valid JSON"),
-        (b'{"TrainingJobName": "\xff"}', "not valid UTF-8"),
+        (b'{"TrainingJobName": "\xff"}', "not valid JSON"),
+        (b'{"TrainingJobName": 1e400}', "not valid JSON"),
         (b'{"TrainingJobName": NaN}', "not valid JSON"),
-        (b'{"TrainingJobName": "\\ud800"}', "not valid UTF-8"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b'{"TrainingJobName": "\\ud800"}', "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
         (b"9" * 5000, "not valid JSON"),
         (b"[]", "Expected structure or null"),
         (b'{"TrainingJobName": 7}', "NUMBER_VALUE can not be converted to a String at 'trainingJobName'"),
@@ -246,50 +245,3 @@ def test_s3_says_invalid_argument_or_malformed_xml() -> None:
         b"\xff",
     ):
         assert s3("POST", "/bucket", "delete", body).code == "MalformedXML"
-
-
-def test_patterns_follow_java_where_python_differs() -> None:
-    def matches(pattern: str, text: str) -> bool:
-        matcher = full_matcher(pattern)
-        assert matcher is not None
-        return bool(matcher(text))
-
-    assert matches(r"[\p{L}]+", "äß漢")
-    assert not matches(r"[\p{L}]+", "a1")
-    assert matches("[\\u0020-\\uD7FF\\uE000-\\uFFFD\\uD800\\uDC00-\\uDBFF\\uDFFF\\r\\n\\t]*", "a \U0001f600 b")
-    assert matches(r"\A\S[\p{Print}]*\z", "abc")
-    assert not matches(".*", "two\nlines")
-    assert not matches("[a-z]+$", "abc\n")
-
-
-def test_every_pattern_of_the_served_models_compiles() -> None:
-    patterns = set()
-    for name in SERVED:
-        model = engine().service(name).model
-        patterns |= {model.shape_for(shape).metadata.get("pattern") for shape in model.shape_names}
-    patterns.discard(None)
-    assert len(patterns) > 400
-    assert [pattern for pattern in patterns if full_matcher(pattern) is None] == []
-
-
-@pytest.mark.parametrize(
-    ("pattern", "good", "bad"),
-    [
-        (r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?", ["a", "a-b", "a--b1"], ["-a", "a-", "A", ""]),
-        (r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$", ["a", "a/b", "*", "a.b-c_d"], ["/a", "a//b", "a/", ""]),
-        (r"^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$", ["a", " a\tb ", " "], ["", "\t", "ä", "a\x00"]),
-        (
-            r"^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$",
-            ["a", " a\tb ", "ä"],
-            ["", "\t", "a:b", "a\x1f"],
-        ),
-    ],
-)
-def test_patterns_that_backtrack_without_end_are_replaced_by_equals(
-    pattern: str, good: list[str], bad: list[str]
-) -> None:
-    matcher = full_matcher(pattern)
-    assert matcher is not None
-    for text in (*good, *bad):
-        assert bool(matcher(text)) == bool(re.fullmatch(pattern, text)) == (text in good), text
-    assert not matcher("a" * 100_000 + "\x00")

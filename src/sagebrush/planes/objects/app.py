@@ -1,8 +1,8 @@
 """The object plane's ASGI application: bytes in and out; everything S3 is in :mod:`sagebrush.aws.s3`.
 
-A request with little or no body is one hop to a worker thread: verify, authorise, do, answer. A big payload is taken in
-pieces of about a mebibyte, one being hashed and written while the next arrives; a big answer is read and sent piece by
-piece. Memory per request is a few mebibytes at most.
+A request with little or no body is one hop to a worker thread: verify, authorise, do, answer. A big payload is hashed
+and written about a mebibyte at a time; a big answer is read and sent the same way. Memory per request is a few
+mebibytes at most.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ class _Plane:
         self._gate = gate
         self._objects = object_store
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="objects")
+        # As many as there are cores: more would only take each other's caches away.
+        self._hashing = ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="hashing")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -87,7 +89,7 @@ class _Plane:
         return await self._take(exchange, http, receive)
 
     async def _take(self, exchange: Exchange, http: HttpRequest, receive: Receive) -> Response:
-        """Stream a payload in: one piece is hashed and written while the next one arrives."""
+        """Stream a payload in. While one part of it is hashed and written the next fills the system's buffers."""
         refusal = await self._run(exchange.begin)
         if refusal is not None:
             if "expect" in http.headers:
@@ -98,12 +100,10 @@ class _Plane:
         try:
             more = True
             while more:
-                piece, more = await _read_piece(receive)
-                writing = self._submit(exchange.write, piece)
+                pieces, more = await _read_pieces(receive)
+                writing = asyncio.get_running_loop().run_in_executor(self._hashing, exchange.write, pieces)
                 if (refusal := await writing) is not None:
                     return refusal
-            if writing is not None and (refusal := await writing) is not None:
-                return refusal
         except (Disconnected, asyncio.CancelledError):
             if writing is not None:
                 await asyncio.wait([writing])
@@ -154,6 +154,7 @@ class _Plane:
                 self._objects.start_sweeping()
                 await send({"type": "lifespan.startup.complete"})
             else:
+                self._hashing.shutdown(wait=True)
                 self._pool.shutdown(wait=True)
                 self._objects.close()
                 await send({"type": "lifespan.shutdown.complete"})
@@ -209,14 +210,14 @@ async def _read_body(receive: Receive, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-async def _read_piece(receive: Receive) -> tuple[bytes, bool]:
-    """About a mebibyte of the body, and whether there is more."""
+async def _read_pieces(receive: Receive) -> tuple[list[bytes], bool]:
+    """About a mebibyte of the body, in the pieces in which it came, and whether there is more."""
     pieces, size, more = [], 0, True
     while more and size < PIECE:
         piece, more = await _receive(receive)
         pieces.append(piece)
         size += len(piece)
-    return b"".join(pieces), more
+    return pieces, more
 
 
 async def _receive(receive: Receive) -> tuple[bytes, bool]:

@@ -73,9 +73,9 @@ class Exchange:
         """Verify and authorise before the payload comes; a response is a refusal."""
         return self._attempt(self._begin)
 
-    def write(self, piece: bytes) -> Response | None:
-        """Take a piece of the payload as it was transferred; a response is a refusal, and the rest is unwanted."""
-        return self._attempt(lambda: self._take(piece))
+    def write(self, pieces: list[bytes]) -> Response | None:
+        """Take some of the payload as it was transferred; a response is a refusal, and the rest is unwanted."""
+        return self._attempt(lambda: self._take(pieces))
 
     def finish(self) -> Response:
         """The payload is complete."""
@@ -113,12 +113,11 @@ class Exchange:
         target, caller, claims, self._decoder = self._open()
         self._receiving = self._gate.s3.receive(self._request(target, caller, b""), claims)
 
-    def _take(self, piece: bytes) -> None:
+    def _take(self, pieces: list[bytes]) -> None:
         if self._receiving is None:
             raise RuntimeError("write without begin")
-        if self._decoder is not None:
-            piece = self._decoder.feed(piece)
-        self._receiving.write(piece)
+        for piece in pieces:
+            self._receiving.write(piece if self._decoder is None else self._decoder.feed(piece))
 
     def _finish(self) -> Response:
         if self._receiving is None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from awscrt import checksums as crt
+from isal import isal_zlib
 
 FULL_OBJECT = "FULL_OBJECT"
 COMPOSITE = "COMPOSITE"
@@ -58,7 +58,7 @@ class _XxHash:
 
 
 _NEW: dict[str, Callable[[], Digest]] = {
-    "CRC32": lambda: _Crc(zlib.crc32, 4),
+    "CRC32": lambda: _Crc(isal_zlib.crc32, 4),
     "CRC32C": lambda: _Crc(crt.crc32c, 4),
     "CRC64NVME": lambda: _Crc(crt.crc64nvme, 8),
     "SHA1": lambda: hashlib.sha1(usedforsecurity=False),

@@ -18,6 +18,7 @@ from sagebrush.substrate.objects.info import (
     WriteCondition,
 )
 from sagebrush.substrate.objects.inline import content_id, is_inline
+from sagebrush.substrate.objects.prepared import Prepared
 from sagebrush.substrate.objects.tables import buckets, contents, objects, parts, pins, trash, uploads
 
 #: ``trash.since_us`` of a file that nobody can have been given the path of: it may go at once.
@@ -28,32 +29,25 @@ DOOMED = -1
 _B_BUCKET: BindParameter[Any] = bindparam("b_bucket")
 _B_KEY: BindParameter[Any] = bindparam("b_key")
 
-_OF_BUCKET = select(buckets).where(buckets.c.name == _B_BUCKET)
-_TARGET = (
-    select(buckets.c.account, objects.c.etag, objects.c.file)
-    .select_from(buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY)))
-    .where(buckets.c.name == _B_BUCKET)
+_OF_BUCKET = Prepared(select(buckets).where(buckets.c.name == _B_BUCKET))
+_AT_KEY = buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY))
+_TARGET = Prepared(
+    select(buckets.c.account, objects.c.etag, objects.c.file).select_from(_AT_KEY).where(buckets.c.name == _B_BUCKET)
 )
-_OF_KEY = (
-    select(buckets.c.account, objects)
-    .select_from(buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY)))
-    .where(buckets.c.name == _B_BUCKET)
-)
-_WITH_CONTENT = (
+_OF_KEY = Prepared(select(buckets.c.account, objects).select_from(_AT_KEY).where(buckets.c.name == _B_BUCKET))
+_WITH_CONTENT = Prepared(
     select(buckets.c.account, objects, contents.c.data)
-    .select_from(
-        buckets.outerjoin(objects, and_(objects.c.bucket == buckets.c.name, objects.c.key == _B_KEY)).outerjoin(
-            contents, contents.c.id == objects.c.content
-        )
-    )
+    .select_from(_AT_KEY.outerjoin(contents, contents.c.id == objects.c.content))
     .where(buckets.c.name == _B_BUCKET)
 )
-_CONTENT = select(contents.c.data).where(contents.c.id == bindparam("b_id"))
-_INSERT_CONTENT = insert(contents)
-_DELETE_CONTENT = delete(contents).where(contents.c.id == bindparam("b_id"))
-_INSERT = insert(objects)
-_UPDATE = update(objects).where(objects.c.bucket == _B_BUCKET, objects.c.key == _B_KEY)
-_DELETE = delete(objects).where(objects.c.bucket == _B_BUCKET, objects.c.key == _B_KEY)
+_CONTENT = Prepared(select(contents.c.data).where(contents.c.id == bindparam("b_id")))
+_INSERT_CONTENT = Prepared(insert(contents), ("id", "data"))
+_DELETE_CONTENT = Prepared(delete(contents).where(contents.c.id == bindparam("b_id")))
+_VALUES = ("size", "etag", "modified_us", "file", "content", "body")
+_HERE = and_(objects.c.bucket == _B_BUCKET, objects.c.key == _B_KEY)
+_INSERT = Prepared(insert(objects), ("bucket", "key", *_VALUES))
+_UPDATE = Prepared(update(objects).where(_HERE), _VALUES)
+_DELETE = Prepared(delete(objects).where(_HERE))
 _DISCARD = insert(trash)
 
 
@@ -117,7 +111,7 @@ def decode_bucket(row: Row[*tuple[Any, ...]]) -> BucketInfo:
 
 def fetch_bucket(conn: Connection, bucket: str) -> BucketInfo:
     """The bucket, or CallerError NoSuchBucket."""
-    row = conn.execute(_OF_BUCKET, {"b_bucket": bucket}).first()
+    row = _OF_BUCKET.run(conn, {"b_bucket": bucket}).first()
     if row is None:
         raise errors.no_such_bucket(bucket)
     return decode_bucket(row)
@@ -125,7 +119,7 @@ def fetch_bucket(conn: Connection, bucket: str) -> BucketInfo:
 
 def fetch_object(conn: Connection, bucket: str, key: bytes) -> ObjectInfo:
     """The object, or CallerError NoSuchBucket or NoSuchKey."""
-    row = conn.execute(_OF_KEY, {"b_bucket": bucket, "b_key": key}).first()
+    row = _OF_KEY.run(conn, {"b_bucket": bucket, "b_key": key}).first()
     if row is None:
         raise errors.no_such_bucket(bucket)
     if row.file is None:
@@ -135,7 +129,7 @@ def fetch_object(conn: Connection, bucket: str, key: bytes) -> ObjectInfo:
 
 def fetch_with_content(conn: Connection, bucket: str, key: bytes) -> tuple[ObjectInfo, bytes | None]:
     """The object and, when it is a small one, its bytes. Raises as :func:`fetch_object` does."""
-    row = conn.execute(_WITH_CONTENT, {"b_bucket": bucket, "b_key": key}).first()
+    row = _WITH_CONTENT.run(conn, {"b_bucket": bucket, "b_key": key}).first()
     if row is None:
         raise errors.no_such_bucket(bucket)
     if row.file is None:
@@ -145,27 +139,32 @@ def fetch_with_content(conn: Connection, bucket: str, key: bytes) -> tuple[Objec
 
 def fetch_content(conn: Connection, file: str) -> bytes | None:
     """Inline content by its name; None when it is gone."""
-    content: bytes | None = conn.execute(_CONTENT, {"b_id": content_id(file)}).scalar()
+    content: bytes | None = _CONTENT.run(conn, {"b_id": content_id(file)}).scalar()
     return content
 
 
 def find_object(conn: Connection, bucket: str, key: bytes) -> ObjectInfo | None:
     """The object, if bucket and object are there."""
-    row = conn.execute(_OF_KEY, {"b_bucket": bucket, "b_key": key}).first()
+    row = _OF_KEY.run(conn, {"b_bucket": bucket, "b_key": key}).first()
     return decode_object(row) if row is not None and row.file is not None else None
 
 
-def store_object(conn: Connection, info: ObjectInfo, condition: WriteCondition, content: bytes | None = None) -> None:
-    """Make an object visible; the file it replaces goes to the trash. Raises as :func:`check_condition` does."""
+def store_object(
+    conn: Connection, info: ObjectInfo, condition: WriteCondition, content: bytes | None = None
+) -> str | None:
+    """Make an object visible. The file it replaces goes to the trash and is answered.
+
+    Raises CallerError NoSuchBucket, and as :func:`check_condition` does.
+    """
     target = {"b_bucket": info.bucket, "b_key": info.key.encode()}
-    now = conn.execute(_TARGET, target).first()
+    now = _TARGET.run(conn, target).first()
     if now is None:
         raise errors.no_such_bucket(info.bucket)
     check_condition(condition, now.etag, info.key)
     number = None
     if content is not None:
         number = content_id(info.file)
-        conn.execute(_INSERT_CONTENT, {"id": number, "data": content})
+        _INSERT_CONTENT.run(conn, {"id": number, "data": content})
     values = {
         "size": info.size,
         "etag": info.etag,
@@ -174,12 +173,13 @@ def store_object(conn: Connection, info: ObjectInfo, condition: WriteCondition, 
         "content": number,
         "body": _encode(info),
     }
-    if now.file is None:
-        conn.execute(_INSERT, {"bucket": info.bucket, "key": target["b_key"], **values})
+    replaced: str | None = now.file
+    if replaced is None:
+        _INSERT.run(conn, {"bucket": info.bucket, "key": target["b_key"], **values})
     else:
-        conn.execute(_UPDATE, {**target, **values})
-        if now.file != info.file:
-            discard(conn, [now.file], info.modified_us)
+        _UPDATE.run(conn, {**target, **values})
+        discard(conn, [replaced], info.modified_us)
+    return replaced
 
 
 def check_condition(condition: WriteCondition, etag: str | None, key: str) -> None:
@@ -193,18 +193,18 @@ def check_condition(condition: WriteCondition, etag: str | None, key: str) -> No
             raise errors.precondition_failed("If-Match")
 
 
-def delete_object(conn: Connection, bucket: str, key: bytes, now_us: int, if_match: str = "") -> bool:
-    """Remove an object if it is there; whether it was. Its file goes to the trash."""
+def delete_object(conn: Connection, bucket: str, key: bytes, now_us: int, if_match: str = "") -> str | None:
+    """Remove an object if it is there. Its file goes to the trash and is answered; None when there was none."""
     target = {"b_bucket": bucket, "b_key": key}
-    now = conn.execute(_TARGET, target).first()
+    now = _TARGET.run(conn, target).first()
     if now is None:
         raise errors.no_such_bucket(bucket)
     check_condition(WriteCondition(if_match=if_match), now.etag, key.decode())
-    if now.file is None:
-        return False
-    conn.execute(_DELETE, target)
-    discard(conn, [now.file], now_us)
-    return True
+    file: str | None = now.file
+    if file is not None:
+        _DELETE.run(conn, target)
+        discard(conn, [file], now_us)
+    return file
 
 
 def replace_body(conn: Connection, info: ObjectInfo) -> None:
@@ -221,7 +221,7 @@ def discard(conn: Connection, files: Iterable[str], since_us: int) -> None:
     gone = []
     for file in files:
         if is_inline(file):
-            conn.execute(_DELETE_CONTENT, {"b_id": content_id(file)})
+            _DELETE_CONTENT.run(conn, {"b_id": content_id(file)})
         else:
             gone.append({"file": file, "since_us": since_us})
     if gone:

@@ -175,12 +175,13 @@ class ObjectStore:
                 attributes=attributes or Attributes(),
                 checksums=Checksums({algorithm: checksums.encode(received.digests[algorithm])}),
             )
-            self._write(lambda conn: rows.store_object(conn, info, condition, received.content))
+            replaced = self._write(lambda conn: rows.store_object(conn, info, condition, received.content))
         except CallerError:
             if received.content is None:
                 self._files.unlink(received.file)
             raise
         faultpoints.reach(AFTER_INDEX_COMMIT)
+        self._cool(replaced)
         return info
 
     def put(
@@ -233,11 +234,12 @@ class ObjectStore:
             upload_id="",
         )
         try:
-            self._write(lambda conn: rows.store_object(conn, info, condition, content))
+            replaced = self._write(lambda conn: rows.store_object(conn, info, condition, content))
         except CallerError:
             if content is None:
                 self._files.unlink(file)
             raise
+        self._cool(replaced)
         return info
 
     def delete(self, bucket: str, key: str, *, if_match: str = "") -> bool:
@@ -252,7 +254,8 @@ class ObjectStore:
             lambda conn: [rows.delete_object(conn, bucket, key, now, if_match) for key in encoded],
         )
         faultpoints.reach(AFTER_DELETE)
-        return gone
+        self._cool(*gone)
+        return [file is not None for file in gone]
 
     def tag(self, bucket: str, key: str, tags: Mapping[str, str]) -> ObjectInfo:
         """Replace an object's tags; neither its ETag nor its time of modification change."""
@@ -350,6 +353,9 @@ class ObjectStore:
             first = batch[-1].key.encode() + b"\0"
 
     # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _cool(self, *files: str | None) -> None:
+        self._files.cool(file for file in files if file is not None and not is_inline(file))
 
     def _write(self, write: Callable[[Connection], T]) -> T:
         with disk_errors():

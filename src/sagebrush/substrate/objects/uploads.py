@@ -26,6 +26,7 @@ from sagebrush.substrate.objects.info import (
     UploadInfo,
     WriteCondition,
 )
+from sagebrush.substrate.objects.inline import is_inline
 from sagebrush.substrate.objects.names import encode_key
 from sagebrush.substrate.store import Store
 
@@ -255,17 +256,17 @@ class Uploads:
             faultpoints.reach(AFTER_ASSEMBLY)
             info = describe(upload, chosen, joined or file, self._clock.now_us())
 
-            def write(conn: Connection) -> list[str]:
+            def write(conn: Connection) -> tuple[str | None, list[str]]:
                 upload_rows.fetch_upload(conn, upload.bucket, upload.key, upload.upload_id)
                 now = {part.number: part for part in upload_rows.list_parts(conn, upload.upload_id, 0, MAX_PARTS)}
                 if any(now.get(part.number) != part for part in chosen):
                     raise errors.invalid_part()
-                rows.store_object(conn, info, condition)
-                return upload_rows.close_upload(conn, upload.upload_id, keep=info.file)
+                replaced = rows.store_object(conn, info, condition)
+                return replaced, upload_rows.close_upload(conn, upload.upload_id, keep=info.file)
 
             try:
                 with disk_errors():
-                    removable = self._index.write(write)
+                    replaced, removable = self._index.write(write)
             except CallerError:
                 self._remove([joined] if joined else [])
                 raise
@@ -275,6 +276,8 @@ class Uploads:
         faultpoints.reach(AFTER_COMPLETE)
         self._assemblies.forget(upload.upload_id)
         self._remove(removable)
+        if replaced is not None and not is_inline(replaced):
+            self.files.cool([replaced])
         return info
 
     def _join(self, chosen: Sequence[PartInfo]) -> str:

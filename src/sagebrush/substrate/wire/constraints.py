@@ -6,7 +6,10 @@ failed it. Constraints of structures (required members) live with whoever walks 
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sagebrush.substrate.wire.patterns import full_matcher
@@ -17,57 +20,68 @@ NUMBERS: Final = frozenset({"integer", "long", "float", "double", "bigdecimal", 
 _SIZED: Final = frozenset({"string", "blob", "list", "map", "character"})
 
 
-#: Stands for "no limit"; an int, because comparing ints with floats is what a hot path would feel.
-_ENDLESS: Final = 1 << 1100
-
-
 def bounds(shape: Any) -> tuple[float, float] | None:
     """(least, most) of a value or a length; None when there is no limit that can be broken."""
     least = shape.metadata.get("min")
     most = shape.metadata.get("max")
-    if shape.type_name in _SIZED and not least:
+    sized = shape.type_name in _SIZED
+    if sized and not least:
         least = None
     if least is None and most is None:
         return None
-    return (-_ENDLESS if least is None else _exact(least), _ENDLESS if most is None else _exact(most))
+    # Lengths stay ints: comparing ints with floats is what a hot path would feel.
+    lowest, highest = (0, sys.maxsize) if sized else (-math.inf, math.inf)
+    return (lowest if least is None else _exact(least), highest if most is None else _exact(most))
 
 
 def _exact(limit: float) -> float:
     return int(limit) if limit == int(limit) else limit
 
 
-def string_rules(shape: Any) -> tuple[frozenset[str] | None, tuple[float, float] | None, Callable[[str], Any] | None]:
-    """(the enumeration, (least, most) length, the pattern's matcher) of a string; each None when not constrained."""
+@dataclass(frozen=True, slots=True)
+class StringRule:
+    """What a string must be: so long (both ends included), and accepted by ``match`` where there is one."""
+
+    least: float
+    most: float
+    match: Callable[[str], Any] | None
+
+    @property
+    def is_any(self) -> bool:
+        """Whether every string is legal."""
+        return self.match is None and (self.least, self.most) == (0, sys.maxsize)
+
+
+def string_rule(shape: Any) -> StringRule:
+    """The rule of a string shape: its enumeration, or its length and pattern."""
     if shape.enum:
-        return frozenset(shape.enum), None, None
-    match = full_matcher(shape.metadata["pattern"]) if "pattern" in shape.metadata else None
-    return None, bounds(shape), match
+        return StringRule(0, sys.maxsize, frozenset(shape.enum).__contains__)
+    least, most = bounds(shape) or (0, sys.maxsize)
+    return StringRule(least, most, full_matcher(shape.metadata["pattern"]) if "pattern" in shape.metadata else None)
 
 
 def is_legal(shape: Any) -> Test | None:
     """A test of one value against the shape's own constraints; None when any value is legal."""
+    if shape.type_name == "string":
+        # In a header a jsonvalue is any JSON; in a body it is text like any other.
+        is_json = shape.serialization.get("jsonvalue") and shape.serialization.get("location") == "header"
+        return None if is_json else _legal_string(string_rule(shape))
     limits = bounds(shape)
-    if shape.type_name in NUMBERS:
-        return _in_range(*limits) if limits else None
-    if shape.type_name == "string" and not shape.serialization.get("jsonvalue"):
-        return _legal_string(*string_rules(shape))
-    if shape.type_name in _SIZED:
-        return _of_length(*limits) if limits else None
-    return None
-
-
-def _legal_string(
-    allowed: frozenset[str] | None, limits: tuple[float, float] | None, match: Callable[[str], Any] | None
-) -> Test | None:
-    if allowed is not None:
-        return allowed.__contains__
-    if match is None:
-        return _of_length(*limits) if limits else None
     if limits is None:
-        return lambda value: match(value) is not None
-    least, most = limits
+        return None
+    if shape.type_name in NUMBERS:
+        return _in_range(*limits)
+    return _of_length(*limits) if shape.type_name in _SIZED else None
+
+
+def _legal_string(rule: StringRule) -> Test | None:
+    if rule.is_any:
+        return None
+    least, most, match = rule.least, rule.most, rule.match
+    if match is None:
+        return _of_length(least, most)
     # The length first: a pattern may take long on a string that could not be legal anyway.
-    return lambda value: least <= len(value) <= most and match(value) is not None
+    return lambda value: least <= len(value) <= most and bool(match(value))
 
 
 def _in_range(least: float, most: float) -> Test:
@@ -92,7 +106,10 @@ def broken(shape: Any, value: Any) -> list[str]:
         found.append(most_text(shape))
     if limits and size < limits[0]:
         found.append(least_text(shape))
-    return found or [pattern_text(shape)]
+    if found:
+        return found
+    # NaN is neither too small nor too large, and still in no range.
+    return [pattern_text(shape)] if "pattern" in shape.metadata else all_texts(shape)
 
 
 def all_texts(shape: Any) -> list[str]:

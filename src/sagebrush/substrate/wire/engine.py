@@ -25,15 +25,19 @@ from sagebrush.substrate.wire.routing import Found, Hint, Router
 from sagebrush.substrate.wire.writing import OutputWriter, WriterCompilers, output_writer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Routed:
-    """A request whose operation is known. ``protocol`` is the one the client chose."""
+    """A request whose operation is known.
+
+    ``protocol`` is the one the client chose, ``signing_name`` the service that its credential scope must name.
+    """
 
     service: str
     operation: str
     protocol: str
     reader: InputReader = field(repr=False)
     located: Located = field(repr=False)
+    signing_name: str = ""
 
     def parse(self, request: HttpRequest) -> dict[str, Any]:
         """The operation's input, parsed and valid. Raises CallerError with AWS's code and words."""
@@ -69,7 +73,7 @@ class Engine:
         reader = self._readers.get(key)
         if reader is None:
             reader = self._readers[key] = self._compile_reader(found)
-        return Routed(*key, reader, found.located)
+        return Routed(*key, reader, found.located, found.service.signing_name)
 
     def serialize(
         self,

@@ -1,7 +1,8 @@
 """JSON values to Python values by shape, checked on the way.
 
 The reader is optimistic: it converts and checks in one pass without knowing where it is, and raises :class:`Rejected`
-for whatever is wrong. Only then :mod:`json_explain` walks again to find the words.
+for whatever is wrong. The value that is read is taken over: it may come back changed. Only when it was rejected does
+:mod:`json_explain` walk again, over a fresh copy, to find the words.
 
 What AWS's JSON services do, we do: members that the shape does not know are ignored, null counts as absent, a number
 is not a string and a string is not a number.
@@ -10,13 +11,14 @@ is not a string and a string is not a number.
 from __future__ import annotations
 
 import binascii
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from sagebrush.substrate.wire import constraints, timestamps
+from sagebrush.substrate.wire import constraints, small_structures, timestamps
+from sagebrush.substrate.wire.constraints import StringRule
 from sagebrush.substrate.wire.shapes import ShapeCompiler, wire_name
+from sagebrush.substrate.wire.small_structures import Rule
 
 Reader = Callable[[Any], Any]
 
@@ -40,29 +42,35 @@ class JsonReader(ShapeCompiler):
 
     def _structure(self, shape: Any) -> Reader:
         if shape.is_document_type:
-            return lambda value: value
-        members = {
-            wire_name(member, name): (name, self.compile(member))
-            for name, member in shape.members.items()
-            if "location" not in member.serialization
-        }
-        required = frozenset(shape.required_members) & {name for name, _ in members.values()}
-        is_union = shape.is_tagged_union
-        find = members.get
+            return _anything
+        members = {name: member for name, member in shape.members.items() if "location" not in member.serialization}
+        required = frozenset(shape.required_members) & members.keys()
+        if any(wire_name(member, name) != name for name, member in members.items()):
+            return _limited(self._renaming(members), required, shape.is_tagged_union)
+        rules = {name: self._rule(member) for name, member in members.items()}
+        if len(rules) <= small_structures.MOST_MEMBERS:
+            return small_structures.reader(rules, required, shape.is_tagged_union, _REJECTED)
+        return _in_place(rules, required, shape.is_tagged_union)
+
+    def _rule(self, member: Any) -> Rule:
+        """(least, most, match, None) of a string, (0, 0, None, reader) of anything else."""
+        if member.type_name != "string":
+            return 0, 0, None, self.compile(member)
+        rule = constraints.string_rule(member)
+        return rule.least, rule.most, rule.match, None
+
+    def _renaming(self, members: dict[str, Any]) -> Reader:
+        """For structures with a member that is called otherwise on the wire."""
+        find = {wire_name(member, name): (name, self.compile(member)) for name, member in members.items()}.get
 
         def read(value: Any) -> dict[str, Any]:
             if type(value) is not dict:
                 raise _REJECTED
             result = {}
             for key, item in value.items():
-                if item is not None:
-                    member = find(key)
-                    if member is not None:
-                        result[member[0]] = member[1](item)
-            if required and not required.issubset(result):
-                raise _REJECTED
-            if is_union and len(result) != 1:
-                raise _REJECTED
+                member = find(key)
+                if item is not None and member is not None:
+                    result[member[0]] = member[1](item)
             return result
 
         return read
@@ -79,25 +87,32 @@ class JsonReader(ShapeCompiler):
         return read
 
     def _map(self, shape: Any) -> Reader:
-        key_reader, value_reader = self.compile(shape.key), self.compile(shape.value)
         legal = constraints.is_legal(shape)
+        key_rule = constraints.string_rule(shape.key)
+        if shape.value.type_name == "string":
+            return _string_map(legal, key_rule, constraints.string_rule(shape.value))
+        key_legal = constraints.is_legal(shape.key)
+        value_reader = self.compile(shape.value)
 
         def read(value: Any) -> dict[str, Any]:
             if type(value) is not dict or (legal is not None and not legal(value)):
                 raise _REJECTED
-            return {key_reader(key): value_reader(item) for key, item in value.items()}
+            if key_legal is not None and not all(map(key_legal, value)):
+                raise _REJECTED
+            return {key: value_reader(item) for key, item in value.items()}
 
         return read
 
     def _string(self, shape: Any) -> Reader:
-        # A request is mostly strings: each kind of rule has a reader of its own that tests in place.
-        allowed, limits, match = constraints.string_rules(shape)
-        if allowed is not None:
-            return _one_of(allowed)
-        if limits is None and match is None:
-            return _text
-        least, most = limits or (0, sys.maxsize)
-        return _of_length(least, most) if match is None else _matching(least, most, match)
+        rule = constraints.string_rule(shape)
+        least, most, match = rule.least, rule.most, rule.match
+
+        def read(value: Any) -> str:
+            if type(value) is str and least <= len(value) <= most and (match is None or match(value)):
+                return value
+            raise _REJECTED
+
+        return read
 
     _character = _string
 
@@ -161,35 +176,64 @@ class JsonReader(ShapeCompiler):
         return read
 
 
-def _text(value: Any) -> str:
-    if type(value) is str:
+def _anything(value: Any) -> Any:
+    return value
+
+
+def _in_place(rules: dict[str, Rule], required: frozenset[str], is_union: bool) -> Reader:
+    """For most structures: the dict that came is the dict that goes; strings are checked without a call."""
+    find = rules.get
+
+    def read(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise _REJECTED
+        dropped = None
+        for name, item in value.items():
+            rule = find(name)
+            if item is None or rule is None:
+                dropped = [name] if dropped is None else [*dropped, name]
+                continue
+            least, most, match, reader = rule
+            if reader is not None:
+                value[name] = reader(item)
+            elif type(item) is not str or not least <= len(item) <= most or (match is not None and not match(item)):
+                raise _REJECTED
+        if dropped is not None:
+            for name in dropped:
+                del value[name]
+        if required and not required.issubset(value):
+            raise _REJECTED
+        if is_union and len(value) != 1:
+            raise _REJECTED
         return value
-    raise _REJECTED
-
-
-def _one_of(allowed: frozenset[str]) -> Reader:
-    def read(value: Any) -> str:
-        if type(value) is str and value in allowed:
-            return value
-        raise _REJECTED
 
     return read
 
 
-def _of_length(least: float, most: float) -> Reader:
-    def read(value: Any) -> str:
-        if type(value) is str and least <= len(value) <= most:
-            return value
-        raise _REJECTED
+def _limited(read_members: Reader, required: frozenset[str], is_union: bool) -> Reader:
+    def read(value: Any) -> dict[str, Any]:
+        result: dict[str, Any] = read_members(value)
+        if not required.issubset(result) or (is_union and len(result) != 1):
+            raise _REJECTED
+        return result
 
     return read
 
 
-def _matching(least: float, most: float, match: Callable[[str], Any]) -> Reader:
-    def read(value: Any) -> str:
-        if type(value) is str and least <= len(value) <= most and match(value):
-            return value
-        raise _REJECTED
+def _string_map(legal: Callable[[Any], bool] | None, keys: StringRule, values: StringRule) -> Reader:
+    """Maps from text to text (hyperparameters, environments) are long: each entry is checked without a call."""
+    key_least, key_most, key_match = keys.least, keys.most, keys.match
+    least, most, match = values.least, values.most, values.match
+
+    def read(value: Any) -> dict[str, str]:
+        if type(value) is not dict or (legal is not None and not legal(value)):
+            raise _REJECTED
+        for key, item in value.items():
+            if not key_least <= len(key) <= key_most or (key_match is not None and not key_match(key)):
+                raise _REJECTED
+            if type(item) is not str or not least <= len(item) <= most or (match is not None and not match(item)):
+                raise _REJECTED
+        return value
 
     return read
 

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
+
 from sagebrush.substrate.wire import timestamps
 from sagebrush.substrate.wire.shapes import ShapeCompiler, in_response_body, wire_name
 
@@ -18,6 +20,14 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 
 def dump(value: Any) -> bytes:
     """JSON as AWS writes it: UTF-8, no spaces. Half a surrogate pair, which UTF-8 cannot carry, becomes ``?``."""
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return _leniently(value)
+
+
+def _leniently(value: Any) -> bytes:
+    """What orjson refuses: surrogates, and numbers of more than 64 bits."""
     return _ENCODER.encode(value).encode("utf-8", "replace")
 
 

@@ -9,8 +9,7 @@ import threading
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.wire import (
@@ -35,8 +34,7 @@ from sagebrush.substrate.wire.xml_reader import XmlReader
 _DECOMPRESSED_BYTES: Final = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """What routing found out about a request besides its operation."""
 
     labels: Mapping[str, str]
@@ -76,17 +74,21 @@ class InputReader(ABC):
         if self._shape is None:
             return {}
         try:
-            value = self._read(request, located)
-            if self._is_legal(value):
-                return value
-        except Rejected:
-            value = self._explain(request, located)
+            return self._checked(request, located)
         except Misplaced as error:
             raise refusals.misplaced(self._service, self._operation, error) from None
         except RecursionError:
             raise json_body.serialization_error("The request body is nested too deeply") from None
         except ValueError:
             raise refusals.unreadable(self._service) from None
+
+    def _checked(self, request: HttpRequest, located: Located) -> dict[str, Any]:
+        try:
+            value = self._read(request, located)
+            if self._is_legal(value):
+                return value
+        except Rejected:
+            value = self._explain(request, located)
         found = validate.violations(self._shape, value)
         if found:
             raise refusals.invalid(self._service, self._operation, found)
@@ -158,7 +160,6 @@ class RestInput(InputReader):
             return
         self._locations = LocationReader(self._shape)
         self._payload: str | None = self._shape.serialization.get("payload")
-        self._legal = compilers.legality.compile(self._shape)
         if self._payload is None:
             self._body_shape = self._shape
             self._has_body = any("location" not in member.serialization for member in self._shape.members.values())
@@ -194,10 +195,6 @@ class RestInput(InputReader):
     def _structured(self, request: HttpRequest) -> Any:
         """The body read by its shape."""
 
-    def _is_legal(self, value: dict[str, Any]) -> bool:
-        legal: bool = self._legal(value)
-        return legal
-
 
 class RestJsonInput(RestInput):
     """rest-json. The body's reader checks the body, the legality test the rest."""
@@ -207,10 +204,10 @@ class RestJsonInput(RestInput):
         if self._shape is None:
             return
         self._required = frozenset(self._shape.required_members)
-        self._located = {
-            name: compilers.legality.compile(self._shape.members[name])
-            for name in (*self._locations.names, *((self._payload,) if self._payload else ()))
-        }
+        # A structure in the payload was checked by its reader; text and bytes were not.
+        names = [*self._locations.names, *([self._payload] if self._payload is not None else [])]
+        tests = [(name, compilers.legality.compile(self._shape.members[name])) for name in names]
+        self._located = [(name, test) for name, test in tests if test is not validate.always]
 
     def _body_compiler(self, compilers: Compilers) -> Any:
         return compilers.json.compile(self._body_shape)
@@ -221,7 +218,7 @@ class RestJsonInput(RestInput):
     def _is_legal(self, value: dict[str, Any]) -> bool:
         if not self._required.issubset(value):
             return False
-        return all(test(value[name]) for name, test in self._located.items() if name in value)
+        return all(test(value[name]) for name, test in self._located if name in value)
 
     def _explain(self, request: HttpRequest, located: Located) -> dict[str, Any]:
         body = json_explain.read(self._body_shape, json_body.load(plain_body(request)))
@@ -232,6 +229,15 @@ class RestJsonInput(RestInput):
 
 class RestXmlInput(RestInput):
     """rest-xml."""
+
+    def _compile(self, compilers: Compilers) -> None:
+        super()._compile(compilers)
+        if self._shape is not None:
+            self._legal = compilers.legality.compile(self._shape)
+
+    def _is_legal(self, value: dict[str, Any]) -> bool:
+        legal: bool = self._legal(value)
+        return legal
 
     def _body_compiler(self, compilers: Compilers) -> Any:
         self._flattened = bool(self._body_shape.serialization.get("flattened"))

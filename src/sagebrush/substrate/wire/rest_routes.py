@@ -8,9 +8,9 @@ fields and required headers wins, and a deprecated operation loses to its succes
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sagebrush.substrate.wire.addresses import decode
 from sagebrush.substrate.wire.model import Service
@@ -18,6 +18,8 @@ from sagebrush.substrate.wire.shapes import wire_name
 
 #: AWS serves these under another host name; on one URL they lose to the operation of the same method and path.
 _ELSEWHERE: Final = frozenset({("s3", "ListDirectoryBuckets")})
+
+Query = Mapping[str, list[str]]
 
 _LABEL: Final = re.compile(r"\{([^}+]+)(\+?)\}")
 
@@ -36,7 +38,7 @@ class Route:
     deprecated: bool
     preferred: bool
 
-    def fit(self, query: Mapping[str, list[str]], headers: Mapping[str, str]) -> tuple[int, ...] | None:
+    def fit(self, query: Query, headers: Mapping[str, str]) -> tuple[int, ...] | None:
         """How well a request fits, larger is better; None when it cannot be this operation."""
         for name, value in self.literals:
             if name not in query or (value and value not in query[name]):
@@ -62,12 +64,14 @@ class _Node:
     routes: dict[str, list[Route]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """The operation found and the values of its path labels, decoded."""
 
     route: Route
     labels: dict[str, str]
+
+
+_Accept = Callable[[_Node, tuple[str, ...]], Match | None]
 
 
 class RestRoutes:
@@ -97,23 +101,25 @@ class RestRoutes:
         route = _route(service, operation, tuple(labels), literals)
         node.routes.setdefault(operation.http.get("method", "POST"), []).append(route)
 
-    def find(self, method: str, path: str, query: Mapping[str, list[str]], headers: Mapping[str, str]) -> Match | None:
+    def find(self, method: str, path: str, query: Query, headers: Mapping[str, str]) -> Match | None:
         """The operation of a request, or None when no path fits."""
-        for node, values in _walk(self._root, _segments(path), 0, ()):
-            best: tuple[tuple[int, ...], Route] | None = None
-            for route in node.routes.get(method, ()):
-                fit = route.fit(query, headers)
-                if fit is not None and (best is None or fit > best[0]):
-                    best = fit, route
-            if best is not None:
-                route = best[1]
-                decoded = {label: decode(value) for label, value in zip(route.labels, values, strict=True)}
-                return Match(route, decoded)
-        return None
 
-    def knows(self, path: str) -> bool:
-        """Whether any method is served at the path."""
-        return any(node.routes for node, _ in _walk(self._root, _segments(path), 0, ()))
+        def accept(node: _Node, values: tuple[str, ...]) -> Match | None:
+            route = _best(node.routes.get(method), query, headers)
+            if route is None:
+                return None
+            return Match(route, {label: decode(value) for label, value in zip(route.labels, values, strict=True)})
+
+        return _walk(self._root, _segments(path), 0, (), accept)
+
+
+def _best(routes: list[Route] | None, query: Query, headers: Mapping[str, str]) -> Route | None:
+    if not routes:
+        return None
+    if len(routes) == 1 and not routes[0].literals:
+        return routes[0]
+    fits = [(fit, -place) for place, route in enumerate(routes) if (fit := route.fit(query, headers)) is not None]
+    return routes[-max(fits)[1]] if fits else None
 
 
 def _segments(path: str) -> list[str]:
@@ -121,36 +127,33 @@ def _segments(path: str) -> list[str]:
     return path[1:].split("/") if path not in ("", "/") else []
 
 
-def _walk(
-    node: _Node, segments: list[str], at: int, values: tuple[str, ...]
-) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+def _walk(node: _Node, segments: list[str], at: int, values: tuple[str, ...], accept: _Accept) -> Match | None:
+    """The first acceptable node at the end of the path."""
     rest = len(segments) - at
     if rest == 0 or (rest == 1 and segments[at] == ""):
         # "/bucket/" is the bucket; so is "/bucket".
-        if node.routes:
-            yield node, values
-        elif "" in node.literals:
-            yield node.literals[""], values
-        return
+        return accept(node if node.routes else node.literals.get("", node), values)
     segment = segments[at]
+    found = None
     child = node.literals.get(segment)
     if child is not None:
-        yield from _walk(child, segments, at + 1, values)
-    if node.label is not None and segment:
-        yield from _walk(node.label, segments, at + 1, (*values, segment))
-    if node.greedy is not None:
-        yield from _walk_greedy(node.greedy, segments, at, values)
+        found = _walk(child, segments, at + 1, values, accept)
+    if found is None and node.label is not None and segment:
+        found = _walk(node.label, segments, at + 1, (*values, segment), accept)
+    if found is None and node.greedy is not None:
+        found = _walk_greedy(node.greedy, segments, at, values, accept)
+    return found
 
 
-def _walk_greedy(
-    node: _Node, segments: list[str], at: int, values: tuple[str, ...]
-) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+def _walk_greedy(node: _Node, segments: list[str], at: int, values: tuple[str, ...], accept: _Accept) -> Match | None:
     """A greedy label takes as much as it can, a slash at the end included; less only if something must follow."""
-    if node.routes:
-        yield node, (*values, "/".join(segments[at:]))
-    if node.literals or node.label is not None:
+    found = accept(node, (*values, "/".join(segments[at:]))) if node.routes else None
+    if found is None and (node.literals or node.label is not None):
         for end in range(len(segments) - 1, at, -1):
-            yield from _walk(node, segments, end, (*values, "/".join(segments[at:end])))
+            found = _walk(node, segments, end, (*values, "/".join(segments[at:end])), accept)
+            if found is not None:
+                break
+    return found
 
 
 def _route(service: Service, operation: Any, labels: tuple[str, ...], literals: str) -> Route:

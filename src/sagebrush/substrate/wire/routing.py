@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.wire import addresses
@@ -20,14 +19,12 @@ from sagebrush.substrate.wire.model import Service, unknown_operation
 from sagebrush.substrate.wire.reading import Located, form_fields
 from sagebrush.substrate.wire.rest_routes import RestRoutes
 
-_CREDENTIAL: Final = re.compile(r"Credential=([^,\s]+)")
 _CBOR_PATH: Final = re.compile(r"/service/([^/]+)/operation/([^/]+)")
 _CBOR: Final = "smithy-rpc-v2-cbor"
 _NOTHING: Final = Located({}, {})
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """The operation of a request and what its URI said besides."""
 
     service: Service
@@ -36,8 +33,7 @@ class Found:
     located: Located
 
 
-@dataclass(frozen=True, slots=True)
-class Hint:
+class Hint(NamedTuple):
     """What can be said of a request without its operation; for answering it with an error."""
 
     service: Service | None
@@ -180,8 +176,7 @@ def scope_service(request: HttpRequest, query: dict[str, list[str]]) -> str | No
     if authorization:
         if authorization.startswith("AWS "):
             return "s3"
-        found = _CREDENTIAL.search(authorization)
-        credential = found[1] if found else ""
+        credential = authorization.partition("Credential=")[2].partition(",")[0]
     elif "AWSAccessKeyId" in query:
         return "s3"
     else:

@@ -21,9 +21,8 @@ from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.wire import addresses, canonical, sigv2
 from sagebrush.substrate.wire.auth_errors import AuthErrors
 from sagebrush.substrate.wire.http import HttpRequest
-from sagebrush.substrate.wire.timestamps import from_rfc1123
+from sagebrush.substrate.wire.signature_claims import ALGORITHM, Claim, from_header, from_query
 
-ALGORITHM: Final = "AWS4-HMAC-SHA256"
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 STREAMING_SIGNED: Final = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
 STREAMING_SIGNED_TRAILER: Final = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
@@ -31,11 +30,8 @@ STREAMING_UNSIGNED_TRAILER: Final = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
 #: How far a request's time may be from ours, either way.
 MAX_SKEW_SECONDS: Final = 15 * 60
-#: The longest life of a presigned request: a week.
-MAX_EXPIRES_SECONDS: Final = 7 * 24 * 3600
 
 _STREAMING: Final = frozenset({STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED_TRAILER})
-_DATE: Final = re.compile(r"\d{8}T\d{6}Z")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -80,25 +76,6 @@ class Verified:
     chunks: ChunkSigning | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """A Version 4 signature taken apart, from header or query."""
-
-    access_key_id: str
-    date: str
-    region: str
-    service: str
-    signed_headers: tuple[str, ...]
-    signature: str
-    timestamp: str
-    session_token: str | None
-    expires: int | None
-
-    @property
-    def scope(self) -> str:
-        return f"{self.date}/{self.region}/{self.service}/aws4_request"
-
-
 def verify(
     request: HttpRequest,
     *,
@@ -111,7 +88,8 @@ def verify(
 ) -> Verified:
     """Check a request's signature. Raises CallerError in the words of the service's family.
 
-    ``service`` and ``region``, where given, are what the credential scope must name. The body's hash is taken from
+    ``service`` and ``region``, where given, are what the credential scope must name (global services, as IAM, are
+    signed for us-east-1 wherever they are). The body's hash is taken from
     ``payload_sha256`` or computed from ``request.body``; a streamed S3 body (empty here) is compared by its reader.
     """
     headers = request.headers
@@ -119,9 +97,9 @@ def verify(
     query = {} if authorization else dict(addresses.parse_query(request.raw_query))
     errors = AuthErrors(_family(request, query, service))
     if authorization is not None:
-        claim = _from_header(authorization, request, errors)
+        claim = from_header(authorization, request, errors)
     elif "X-Amz-Algorithm" in query or "X-Amz-Credential" in query:
-        claim = _from_query(query, errors)
+        claim = from_query(query, errors)
     elif "AWSAccessKeyId" in query and service in (None, "s3"):
         secret = _looked_up(lookup, query["AWSAccessKeyId"], sigv2.session_token(request, query), errors)
         sigv2.verify(request, query, secret.secret_access_key, now, errors, s3_hosts)
@@ -160,77 +138,7 @@ def _scope_service(text: str) -> str | None:
     return scope[-2] if len(scope) >= 5 else None
 
 
-def _from_header(authorization: str, request: HttpRequest, errors: AuthErrors) -> _Claim:
-    algorithm, _, rest = authorization.partition(" ")
-    if algorithm != ALGORITHM:
-        raise errors.unsupported()
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    missing = [name for name in ("Credential", "SignedHeaders", "Signature") if not parts.get(name)]
-    if missing:
-        raise errors.malformed(" ".join(f"Authorization header requires '{name}' parameter." for name in missing))
-    timestamp = _header_time(request, parts["SignedHeaders"], errors)
-    token = request.headers.get("x-amz-security-token")
-    return _claim(parts["Credential"], parts["SignedHeaders"], parts["Signature"], timestamp, token, None, errors)
-
-
-def _header_time(request: HttpRequest, signed: str, errors: AuthErrors) -> str:
-    text = request.headers.get("x-amz-date")
-    if text is not None:
-        return text
-    date = request.headers.get("date")
-    if date is None or "date" not in signed.split(";"):
-        raise errors.malformed("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
-    if _DATE.fullmatch(date):
-        return date
-    try:
-        return from_rfc1123(date).strftime("%Y%m%dT%H%M%SZ")
-    except (ValueError, TypeError, IndexError):
-        raise errors.malformed("The 'Date' header is not a date.") from None
-
-
-def _from_query(query: dict[str, str], errors: AuthErrors) -> _Claim:
-    names = ("X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date", "X-Amz-Expires")
-    if query.get("X-Amz-Algorithm") != ALGORITHM:
-        raise errors.malformed(f"X-Amz-Algorithm only supports {ALGORITHM}", in_query=True)
-    missing = [name for name in names if not query.get(name)]
-    if missing:
-        text = f"Query-string authentication version 4 requires the {', '.join(names)} parameters"
-        raise errors.malformed(text, in_query=True)
-    expires = query["X-Amz-Expires"]
-    if not (expires.isascii() and expires.isdigit() and len(expires) < 12):
-        raise errors.malformed("X-Amz-Expires should be a number", in_query=True)
-    if int(expires) > MAX_EXPIRES_SECONDS:
-        text = (
-            "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than "
-            f"{MAX_EXPIRES_SECONDS} seconds"
-        )
-        raise errors.malformed(text, in_query=True)
-    credential, signed, signature, timestamp = (query[name] for name in names[:4])
-    token = query.get("X-Amz-Security-Token")
-    return _claim(credential, signed, signature, timestamp, token, int(expires), errors)
-
-
-def _claim(
-    credential: str,
-    signed: str,
-    signature: str,
-    timestamp: str,
-    token: str | None,
-    expires: int | None,
-    errors: AuthErrors,
-) -> _Claim:
-    parts = credential.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request":
-        text = 'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".'
-        raise errors.malformed(text, in_query=expires is not None)
-    if not _DATE.fullmatch(timestamp):
-        text = "Date must be in ISO-8601 'basic format'. Got '" + timestamp + "'."
-        raise errors.malformed(text, in_query=expires is not None)
-    names = tuple(signed.split(";"))
-    return _Claim(parts[0], parts[1], parts[2], parts[3], names, signature, timestamp, token, expires)
-
-
-def _check_scope(claim: _Claim, service: str | None, region: str | None, errors: AuthErrors) -> None:
+def _check_scope(claim: Claim, service: str | None, region: str | None, errors: AuthErrors) -> None:
     in_query = claim.expires is not None
     if claim.date != claim.timestamp[:8]:
         s3_text = (
@@ -252,7 +160,7 @@ def _check_scope(claim: _Claim, service: str | None, region: str | None, errors:
         )
 
 
-def _check_time(claim: _Claim, now: datetime, errors: AuthErrors) -> None:
+def _check_time(claim: Claim, now: datetime, errors: AuthErrors) -> None:
     try:
         at = _moment(claim.timestamp)
     except ValueError:
@@ -270,7 +178,7 @@ def _moment(text: str) -> datetime:
     return datetime(day // 10000, day // 100 % 100, day % 100, *clock, tzinfo=UTC)
 
 
-def _check_coverage(claim: _Claim, headers: Any, errors: AuthErrors) -> None:
+def _check_coverage(claim: Claim, headers: Any, errors: AuthErrors) -> None:
     """Host and every x-amz-* header must be signed, and whatever is signed must be there."""
     signed = claim.signed_headers
     bare = [name for name in headers if name.startswith("x-amz-") and name not in signed]
@@ -291,7 +199,7 @@ def _looked_up(lookup: Lookup, access_key_id: str, token: str | None, errors: Au
 
 
 def _check_signature(
-    request: HttpRequest, claim: _Claim, secret: HasSecret, payload_sha256: str | None, errors: AuthErrors
+    request: HttpRequest, claim: Claim, secret: HasSecret, payload_sha256: str | None, errors: AuthErrors
 ) -> Verified:
     is_s3 = claim.service == "s3"
     digest = _payload_digest(request, claim, payload_sha256, is_s3, errors)
@@ -313,7 +221,7 @@ def _check_signature(
     return _verified(claim, secret, digest, key)
 
 
-def _verified(claim: _Claim, secret: HasSecret, digest: str, key: bytes) -> Verified:
+def _verified(claim: Claim, secret: HasSecret, digest: str, key: bytes) -> Verified:
     if digest == UNSIGNED_PAYLOAD:
         return Verified(secret.principal, claim.access_key_id, "unsigned")
     if digest in _STREAMING:
@@ -323,7 +231,7 @@ def _verified(claim: _Claim, secret: HasSecret, digest: str, key: bytes) -> Veri
 
 
 def _payload_digest(
-    request: HttpRequest, claim: _Claim, payload_sha256: str | None, is_s3: bool, errors: AuthErrors
+    request: HttpRequest, claim: Claim, payload_sha256: str | None, is_s3: bool, errors: AuthErrors
 ) -> str:
     """What stands for the body in the canonical request, compared with the body where that is at hand."""
     claimed = request.headers.get("x-amz-content-sha256")

@@ -50,17 +50,17 @@ class LegalityCompiler(ShapeCompiler):
     """Compiles a shape to ``value -> bool``. None in place of a function means: every value is legal."""
 
     def _scalar(self, shape: Any) -> Callable[[Any], bool]:
-        return constraints.is_legal(shape) or _always
+        return constraints.is_legal(shape) or always
 
     def _structure(self, shape: Any) -> Callable[[Any], bool]:
         if shape.is_document_type:
-            return _always
+            return always
         members = {name: self.compile(member) for name, member in shape.members.items()}
-        members = {name: test for name, test in members.items() if test is not _always}
+        members = {name: test for name, test in members.items() if test is not always}
         required = frozenset(shape.required_members)
         is_union = shape.is_tagged_union
         if not members and not required and not is_union:
-            return _always
+            return always
 
         def legal(value: Any) -> bool:
             if is_union and len(value) != 1:
@@ -98,7 +98,8 @@ class LegalityCompiler(ShapeCompiler):
         return legal
 
 
-def _always(value: Any) -> bool:
+def always(value: Any) -> bool:
+    """The test of shapes that no value can break."""
     return True
 
 
