@@ -9,6 +9,7 @@ from typing import Final
 from sagebrush.planes.control.app import ControlApp
 from sagebrush.planes.control.internal import InternalPages
 from sagebrush.planes.control.requests import RequestHandler
+from sagebrush.server.ballast import Ballast
 from sagebrush.server.capabilities import CAPABILITIES, SERVED_SERVICES
 from sagebrush.server.composition import open_platform
 from sagebrush.server.data_directory import CONTROL_SOCKET, DataDirectory
@@ -56,7 +57,10 @@ def main() -> None:
     settings = begin().settings
     clock = SystemClock()
     wait_for_predecessor("control", clock)
-    ensure_certificates(DataDirectory(settings.data_dir).keys, aws_regions(), to_datetime(clock.now_us()))
+    directory = DataDirectory(settings.data_dir)
+    ensure_certificates(directory.keys, aws_regions(), to_datetime(clock.now_us()))
+    ballast = Ballast(directory.run / "ballast")
+    ballast.start()
     with open_platform(settings, clock) as platform:
         ensure_seed(platform.store, settings, clock)
         reconcilers = [reconciler for capability in CAPABILITIES for reconciler in capability.reconcilers]
@@ -68,6 +72,7 @@ def main() -> None:
         serve(app, CONTROL_SOCKET, lifespan="off")
         app.close()
         loop.stop()
+    ballast.stop()
 
 
 if __name__ == "__main__":

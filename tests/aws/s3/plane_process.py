@@ -76,9 +76,6 @@ def main() -> None:
     print(json.dumps(credentials), flush=True)
     if limit := options.get("file_bytes"):
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    if os.environ.get("UV_HW"):
-        import uvicorn.protocols.http.httptools_impl as hi
-        hi.HIGH_WATER_LIMIT = int(os.environ["UV_HW"])
     uvicorn.run(
         app,
         host="127.0.0.1",

@@ -185,6 +185,12 @@ def test_a_fault_of_ours_is_an_internal_error_with_its_traceback_in_the_log(
     assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"again"
 
 
+def test_a_header_that_cannot_be_sent_is_refused(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x")
+    injected = refused(s3.get_object, Bucket=bucket, Key="key", ResponseContentType="a\r\nSet-Cookie: b=c")
+    assert injected == (400, "InvalidArgument")
+
+
 @pytest.fixture
 def fresh_plane(tmp_path: Path) -> Iterator[RunningPlane]:
     running = start_plane(tmp_path)

@@ -106,7 +106,7 @@ def test_errors_arrive_as_the_clients_own_exceptions() -> None:
     with pytest.raises(sagemaker.exceptions.ResourceNotFound, match="Could not find it"):
         sagemaker.describe_pipeline(PipelineName="p")
     with pytest.raises(
-        ClientError, match="ValidationException.*1 validation error detected: Value 'a_b' at 'pipelineName'"
+        ClientError, match=r"ValidationException.*1 validation error detected: Value 'a_b' at 'pipelineName'"
     ):
         sagemaker.describe_pipeline(PipelineName="a_b")
 

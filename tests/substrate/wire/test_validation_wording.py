@@ -127,6 +127,14 @@ def test_a_union_takes_exactly_one_member() -> None:
         assert "at 'autoMLProblemTypeConfig' failed to satisfy constraint: Member must have exactly one" in message
 
 
+def test_a_union_takes_exactly_one_member_in_every_protocol() -> None:
+    headers = {"host": "localhost", "content-type": "application/xml"}
+    request = HttpRequest("PUT", "/bucket/key", "encryption", headers, b"<ObjectEncryption></ObjectEncryption>")
+    with pytest.raises(CallerError) as caught:
+        engine().route(request).parse(request)
+    assert caught.value.code == "MalformedXML"
+
+
 def test_values_of_sensitive_members_are_not_repeated() -> None:
     secret = "s" * 200
     request = HttpRequest(
@@ -241,7 +249,7 @@ def test_s3_says_invalid_argument_or_malformed_xml() -> None:
     for body in (
         b"<Delete>",
         b"<Delete><Object/></Delete>",
-        b"<!DOCTYPE a [<!ENTITY b 'c'>]><Delete>&b;</Delete>",
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]><Delete><Object><Key>&b;</Key></Object></Delete>",
         b"\xff",
     ):
         assert s3("POST", "/bucket", "delete", body).code == "MalformedXML"

@@ -185,7 +185,13 @@ def _http_request(scope: Scope) -> HttpRequest:
 
 def _is_quick(http: HttpRequest) -> bool:
     """Reading one object's row, which never waits for a writer, takes less time than the way to a thread and back."""
-    return http.method in ("GET", "HEAD") and "/" in http.raw_path[1:] and "uploadId" not in http.raw_query
+    path = http.raw_path
+    return (
+        http.method in ("GET", "HEAD")
+        and "/" in path[1:]
+        and not path.endswith("/")
+        and "uploadId" not in http.raw_query
+    )
 
 
 def _is_streamed(http: HttpRequest) -> bool:

@@ -17,6 +17,7 @@ from sagebrush.substrate.clock import Clock, to_datetime
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.identity import Identity
 from sagebrush.substrate.settings import Settings
+from sagebrush.substrate.store import StoreUnavailable
 from sagebrush.substrate.wire.chunked import ChunkDecoder
 from sagebrush.substrate.wire.http import HttpRequest
 from sagebrush.substrate.wire.sigv4 import STREAMING_UNSIGNED_TRAILER, Verified, verify
@@ -134,6 +135,11 @@ class Exchange:
             response = function()
         except CallerError as error:
             response = self._refuse(error)
+        except StoreUnavailable:
+            logger.exception(
+                "request %s: %s %s found no room", self._request_id, self._http.method, self._http.raw_path
+            )
+            response = self._refuse(CallerError("ServiceUnavailable", "Please reduce your request rate.", status=503))
         except Exception:
             logger.exception("request %s: %s %s failed", self._request_id, self._http.method, self._http.raw_path)
             response = self._refuse(
@@ -146,5 +152,7 @@ class Exchange:
         return response
 
     def _refuse(self, error: CallerError) -> Response:
+        if error.status >= 500:
+            logger.warning("request %s: %s", self._request_id, error)
         self.discard()
         return error_response(error, self._request_id, self._host_id)

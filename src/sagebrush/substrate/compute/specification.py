@@ -89,6 +89,8 @@ class Observation:
 
     Times are Unix microseconds. ``oom_killed``: the kernel killed for the memory limit and the job did not end well.
     ``crashed``: the signal is one that dumps core. ``pid`` is the job's process while it runs.
+    ``lost_output_bytes`` of output could not be written to output.log because of ``output_problem`` (a full disk);
+    ``lost_output_tail`` is the end of them.
     """
 
     phase: Phase
@@ -104,6 +106,7 @@ class Observation:
     isolation: str = ""
     lost_output_bytes: int = 0
     output_problem: str = ""
+    lost_output_tail: str = ""
     problem: str = ""
 
     @property

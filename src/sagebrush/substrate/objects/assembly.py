@@ -24,7 +24,7 @@ from sqlalchemy import Connection, select
 from sagebrush.substrate.objects.files import Files
 from sagebrush.substrate.objects.incoming import Place
 from sagebrush.substrate.objects.info import PartInfo
-from sagebrush.substrate.objects.tables import parts, uploads
+from sagebrush.substrate.objects.tables import parts
 
 #: Slots beyond this are not worth a sparse file; file systems end somewhere behind it.
 MAX_ASSEMBLY_BYTES = 1 << 42
@@ -98,19 +98,6 @@ class Assemblies:
             known = row.position // (row.number - 1) if row is not None else size if size >= MIN_SLOT_BYTES else 0
         with self._mutex:
             return self._slot_bytes.setdefault(upload_id, known) if known else 0
-
-
-def is_free(conn: Connection, upload_id: str, place: Place, size: int) -> bool:
-    """Whether the upload is still open and no acknowledged part lies in the range. To be asked under the lock."""
-    if conn.execute(select(uploads.c.id).where(uploads.c.id == upload_id)).first() is None:
-        return False
-    overlapping = select(parts.c.number).where(
-        parts.c.upload == upload_id,
-        parts.c.file == place.file,
-        parts.c.position < place.offset + size,
-        parts.c.position + parts.c.size > place.offset,
-    )
-    return conn.execute(overlapping.limit(1)).first() is None
 
 
 def _lock(descriptor: int, start: int, length: int) -> bool:

@@ -22,6 +22,9 @@ GROUPED_BYTES = 1 << 20
 
 CHUNK = 1 << 20
 
+#: The disk is asked for room once for so many bytes.
+ROOM_STEP = 4 << 20
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DATABASE_FULL = "database or disk is full"
 _NO_KERNEL_COPY = (errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -86,6 +89,7 @@ class Incoming:
         self._hashes = Hashes(algorithms)
         self._digests: dict[str, bytes] | None = None
         self._size = 0
+        self._room = 0
         self._place = place
         self._small = small
         self._few: bytearray | None = bytearray() if small is not None else None
@@ -142,7 +146,10 @@ class Incoming:
         start = self._place.offset if self._place is not None else 0
         view = memoryview(data)
         with disk_errors():
-            self._files.require_room(len(data))
+            self._room -= len(data)
+            if self._room < 0:
+                self._files.require_room(len(data) + ROOM_STEP)
+                self._room = ROOM_STEP
             while view:
                 written = os.pwrite(self._descriptor, view, start + self._size)
                 self._size += written

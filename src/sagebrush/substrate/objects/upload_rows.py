@@ -5,12 +5,43 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, insert, select, update
 
 from sagebrush.substrate.objects import errors, rows
 from sagebrush.substrate.objects.info import PartInfo, UploadInfo
 from sagebrush.substrate.objects.names import encode_key
+from sagebrush.substrate.objects.prepared import Prepared
 from sagebrush.substrate.objects.tables import parts, uploads
+
+_B_ID: BindParameter[Any] = bindparam("b_id")
+_B_NUMBER: BindParameter[Any] = bindparam("b_number")
+_UPLOAD = Prepared(select(uploads).where(uploads.c.id == _B_ID))
+_ASSEMBLY = Prepared(select(uploads.c.file).where(uploads.c.id == _B_ID))
+_PART = and_(parts.c.upload == _B_ID, parts.c.number == _B_NUMBER)
+#: The assembly file of an open upload, and the file of the part that has the number now.
+_SLOT = Prepared(
+    select(uploads.c.file.label("assembly"), parts.c.file.label("part"))
+    .select_from(uploads.outerjoin(parts, and_(parts.c.upload == uploads.c.id, parts.c.number == _B_NUMBER)))
+    .where(uploads.c.id == _B_ID)
+)
+_VALUES = ("file", "position", "size", "etag", "modified_us", "body")
+_INSERT_PART = Prepared(insert(parts), ("upload", "number", *_VALUES))
+_UPDATE_PART = Prepared(update(parts).where(_PART), _VALUES)
+_OVERLAPPING = Prepared(
+    select(uploads.c.id, parts.c.number)
+    .select_from(
+        uploads.outerjoin(
+            parts,
+            and_(
+                parts.c.upload == uploads.c.id,
+                parts.c.file == uploads.c.file,
+                parts.c.position < bindparam("b_end"),
+                parts.c.position + parts.c.size > bindparam("b_start"),
+            ),
+        )
+    )
+    .where(uploads.c.id == _B_ID)
+)
 
 
 def insert_upload(conn: Connection, info: UploadInfo, file: str) -> None:
@@ -48,17 +79,23 @@ def decode_upload(row: Row[*tuple[Any, ...]]) -> UploadInfo:
 
 def fetch_upload(conn: Connection, bucket: str, key: str, upload_id: str) -> tuple[UploadInfo, str]:
     """The upload and its assembly file. Raises CallerError NoSuchBucket or NoSuchUpload."""
-    rows.fetch_bucket(conn, bucket)
-    row = conn.execute(select(uploads).where(uploads.c.id == upload_id)).first()
+    row = _UPLOAD.run(conn, {"b_id": upload_id}).first()
     if row is None or row.bucket != bucket or row.key != encode_key(key):
+        rows.fetch_bucket(conn, bucket)
         raise errors.no_such_upload(upload_id)
     return decode_upload(row), row.file
 
 
 def assembly_file(conn: Connection, upload_id: str) -> str | None:
     """The assembly file of an open upload; None when it is not open."""
-    file: str | None = conn.execute(select(uploads.c.file).where(uploads.c.id == upload_id)).scalar()
+    file: str | None = _ASSEMBLY.run(conn, {"b_id": upload_id}).scalar()
     return file
+
+
+def is_free(conn: Connection, upload_id: str, start: int, end: int) -> bool:
+    """Whether the upload is still open and no part lies in that range of its assembly file."""
+    found = _OVERLAPPING.run(conn, {"b_id": upload_id, "b_start": start, "b_end": end}).first()
+    return found is not None and found.number is None
 
 
 def list_uploads(
@@ -81,11 +118,10 @@ def list_uploads(
 
 def store_part(conn: Connection, upload_id: str, info: PartInfo) -> None:
     """Record a part, replacing an earlier one of that number. Raises CallerError NoSuchUpload."""
-    assembly = assembly_file(conn, upload_id)
-    if assembly is None:
+    where = {"b_id": upload_id, "b_number": info.number}
+    slot = _SLOT.run(conn, where).first()
+    if slot is None:
         raise errors.no_such_upload(upload_id)
-    here = (parts.c.upload == upload_id, parts.c.number == info.number)
-    before = conn.execute(select(parts.c.file).where(*here)).first()
     values = {
         "file": info.file,
         "position": info.offset,
@@ -94,11 +130,11 @@ def store_part(conn: Connection, upload_id: str, info: PartInfo) -> None:
         "modified_us": info.modified_us,
         "body": json.dumps(dict(info.checksums)),
     }
-    if before is None:
-        conn.execute(insert(parts).values(upload=upload_id, number=info.number, **values))
+    if slot.part is None:
+        _INSERT_PART.run(conn, {"upload": upload_id, "number": info.number, **values})
     else:
-        conn.execute(update(parts).where(*here).values(**values))
-        rows.discard(conn, {before.file} - {assembly, info.file}, rows.UNSEEN)
+        _UPDATE_PART.run(conn, {**where, **values})
+        rows.discard(conn, {slot.part} - {slot.assembly, info.file}, rows.UNSEEN)
 
 
 def list_parts(conn: Connection, upload_id: str, after: int, limit: int) -> list[PartInfo]:

@@ -13,7 +13,7 @@ from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.objects import checksums, errors, rows, upload_rows
-from sagebrush.substrate.objects.assembly import Assemblies, Reservation, is_free
+from sagebrush.substrate.objects.assembly import Assemblies, Reservation
 from sagebrush.substrate.objects.completing import check_whole, choose_parts, describe
 from sagebrush.substrate.objects.files import Files
 from sagebrush.substrate.objects.incoming import Incoming, Received, copy_range, disk_errors, pieces
@@ -166,7 +166,8 @@ class Uploads:
             return None
         place = reservation.place
         # A second snapshot, taken under the lock: it shows every part acknowledged before the lock was ours.
-        if self._index.read(lambda conn: is_free(conn, upload.upload_id, place, size)):
+        start, end = place.offset, place.offset + size
+        if self._index.read(lambda conn: upload_rows.is_free(conn, upload.upload_id, start, end)):
             return reservation
         reservation.release()
         return None

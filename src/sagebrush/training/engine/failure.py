@@ -83,6 +83,9 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
         return "AlgorithmError", f"{memory} {error}" if error else memory, () if error else end.log_tail
     if error:
         return "AlgorithmError", error, ()
+    if end.observation.output_problem:
+        lost = f"{end.observation.lost_output_bytes} bytes of its output could not be kept"
+        return "AlgorithmError", f"The job's program failed; {lost}: {end.observation.output_problem}", end.log_tail
     return "AlgorithmError", "The job's program failed", end.log_tail
 
 

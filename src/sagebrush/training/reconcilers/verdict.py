@@ -51,7 +51,7 @@ def _failure(job: Job, host: str, seen: Observation) -> JobFailure:
             host=host,
             observation=seen,
             failure_file=_failure_file(job, host),
-            log_tail=log_follower.tail(job.directory(host) / OUTPUT),
+            log_tail=[*log_follower.tail(job.directory(host) / OUTPUT), *seen.lost_output_tail.splitlines()],
             memory_limit_bytes=_memory_limit(job, host),
         ),
         several_hosts=len(job.cluster.names) > 1,

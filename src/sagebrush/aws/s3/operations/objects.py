@@ -82,6 +82,8 @@ def _read(objects: ObjectStore, request: Request, info: ObjectInfo, content: byt
         headers.update(attributes.checksum_headers(info))
     for name, header in attributes.OVERRIDES.items():
         if value := request.query.get(name):
+            if not value.isprintable():
+                raise invalid_argument("Header value cannot be represented.", name, ascii(value))
             headers[header] = value
     if request.target.operation == "HeadObject":
         return Response(status, headers, length=length)

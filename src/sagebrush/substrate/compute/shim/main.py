@@ -214,6 +214,7 @@ class Shim:
             "ended_us": ended_us,
             "lost_output_bytes": self._log.lost_bytes,
             "output_problem": self._log.problem,
+            "lost_output_tail": self._log.lost_tail.decode("utf-8", "replace"),
             "problem": problem,
         }
         self._fault("shim.before-exit-record")

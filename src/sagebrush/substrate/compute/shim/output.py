@@ -11,6 +11,8 @@ import time
 
 NAME = "output.log"
 LINE_LIMIT = 256 * 1024
+#: Of what could not be written, the end is kept for the record: it tells most.
+LOST_TAIL = 480
 
 
 class OutputLog:
@@ -24,6 +26,7 @@ class OutputLog:
         self._lost_since_written = 0
         self.first_us: int | None = None
         self.lost_bytes = 0
+        self.lost_tail = b""
         self.problem = ""
 
     def feed(self, data: bytes) -> None:
@@ -69,9 +72,10 @@ class OutputLog:
             )
         if self._torn:
             text = b"\n" + text
-        self._append(text, sum(map(len, lines)) + len(lines))
+        if not self._append(text, sum(map(len, lines)) + len(lines)):
+            self.lost_tail = (self.lost_tail + b"".join([piece + b"\n" for piece in pieces]))[-LOST_TAIL:]
 
-    def _append(self, text: bytes, size: int) -> None:
+    def _append(self, text: bytes, size: int) -> bool:
         written = 0
         try:
             while written < len(text):
@@ -82,9 +86,10 @@ class OutputLog:
             self.lost_bytes += size
             self._lost_since_written += size
             self._torn = (written > 0 and text[written - 1 : written] != b"\n") or (self._torn and written == 0)
-        else:
-            self._torn = False
-            self._lost_since_written = 0
+            return False
+        self._torn = False
+        self._lost_since_written = 0
+        return True
 
 
 def _character_boundary(data: bytes, cut: int) -> int:
