@@ -182,6 +182,10 @@ def test_unknown_members_are_ignored_as_aws_does() -> None:
             b'{"ResourceConfig": {"InstanceCount": 4294967296}}',
             "Value out of range for Integer at 'resourceConfig.instanceCount'",
         ),
+        (
+            b'{"StoppingCondition": {"MaxRuntimeInSeconds": 4294967296}}',
+            "Value out of range for Integer at 'stoppingCondition.maxRuntimeInSeconds'",
+        ),
         (b'{"Tags": {}}', "Expected list or null at 'tags'"),
         (b'{"Tags": ["x"]}', "Expected structure or null at 'tags.1.member'"),
         (b'{"HyperParameters": []}', "Expected map or null at 'hyperParameters'"),
@@ -196,6 +200,13 @@ def test_bodies_of_the_wrong_type_cannot_be_deserialised(body: bytes, words: str
     error = refused("CreateTrainingJob", body)
     assert (error.code, error.status) == ("SerializationException", 400)
     assert words in error.message
+
+
+def test_an_integer_of_too_many_bits_is_refused_in_an_otherwise_valid_request() -> None:
+    condition = {"MaxRuntimeInSeconds": 2**31}
+    assert refused("CreateTrainingJob", training_job(StoppingCondition=condition)).code == "SerializationException"
+    condition["MaxRuntimeInSeconds"] -= 1
+    assert call("CreateTrainingJob", training_job(StoppingCondition=condition))["StoppingCondition"] == condition
 
 
 def test_moments_and_bytes_of_the_wrong_form_cannot_be_deserialised() -> None:
@@ -232,6 +243,20 @@ def test_query_services_say_validation_error() -> None:
     with pytest.raises(
         CallerError, match=r"Value 'a b' at 'roleName' failed to satisfy constraint: .* \[\\w\+=,.@-\]\+"
     ):
+        engine().route(request).parse(request)
+
+
+def test_rest_services_miss_what_the_query_string_or_a_header_should_have_said() -> None:
+    scope = "AWS4-HMAC-SHA256 Credential=A/20260102/us-east-1/sagemaker/aws4_request, SignedHeaders=host, Signature=0"
+    request = HttpRequest("GET", "/FeatureGroup/g", "FeatureName=f", {"authorization": scope})
+    with pytest.raises(CallerError) as caught:
+        engine().route(request).parse(request)
+    assert caught.value.code == "ValidationError"
+    assert "Value null at 'recordIdentifierValueAsString' failed to satisfy constraint" in caught.value.message
+    request = HttpRequest(
+        "DELETE", "/FeatureGroup/-", "EventTime=1&RecordIdentifierValueAsString=r", {"authorization": scope}
+    )
+    with pytest.raises(CallerError, match=r"1 validation error detected: Value '-' at 'featureGroupName' failed"):
         engine().route(request).parse(request)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from sagebrush.planes import SOURCE_IP_HEADER
 from sagebrush.planes.control.internal import PREFIX, InternalPages
 from sagebrush.planes.control.requests import RequestHandler
 from sagebrush.substrate.errors import CallerError
@@ -19,9 +20,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: The largest request that AWS's control operations take is a pipeline definition of about 1 MB; CloudWatch and Logs
 #: batches reach 1 MB too.
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
-
-#: Written by the front door; requests arrive only through it.
-_SOURCE_IP: Final = "x-sagebrush-source-ip"
 
 #: Requests that wait for a thread; beyond that it is honest to say "later" at once.
 _WAITING_PER_THREAD: Final = 64
@@ -77,7 +75,7 @@ def _without_body(scope: Scope) -> HttpRequest:
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    source_ip = headers.pop(_SOURCE_IP, "127.0.0.1")
+    source_ip = headers.pop(SOURCE_IP_HEADER, "127.0.0.1")
     return HttpRequest(
         method=scope["method"],
         raw_path=scope["raw_path"].decode("latin-1"),

@@ -11,10 +11,12 @@ from typing import Final
 
 import httptools
 
+from sagebrush.planes import SOURCE_IP_HEADER
+
 END: Final = b"\r\n\r\n"
 
-#: Says which address a request came from; only the front writes it.
-SOURCE_IP_HEADER: Final = b"x-sagebrush-source-ip"
+
+_SOURCE_IP: Final = SOURCE_IP_HEADER.encode()
 
 _INTERNAL: Final = b"x-sagebrush-"
 #: Concern one hop only (RFC 9110 section 7.6.1). Transfer-Encoding stays: chunked bodies pass through as they are.
@@ -125,7 +127,7 @@ def upstream_head(head: RequestHead, source_ip: bytes) -> bytes:
         if lower in _HOP_BY_HOP or lower.startswith(_INTERNAL):
             continue
         parts += (name, b": ", value, b"\r\n")
-    parts += (SOURCE_IP_HEADER, b": ", source_ip, END)
+    parts += (_SOURCE_IP, b": ", source_ip, END)
     return b"".join(parts)
 
 

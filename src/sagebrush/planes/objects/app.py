@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from sagebrush.aws.s3.request import FileSlice, Response
 from sagebrush.aws.s3.routing import route
 from sagebrush.aws.s3.service import S3, STREAMED
+from sagebrush.planes import SOURCE_IP_HEADER
 from sagebrush.planes.objects.exchange import Exchange, Gate, new_request_id
 from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.errors import CallerError
@@ -179,7 +180,7 @@ def _http_request(scope: Scope) -> HttpRequest:
         raw_query=scope["query_string"].decode("latin-1"),
         headers=headers,
         # On the Unix socket there is only the front door, and it says who asked.
-        source_ip=client[0] if client else headers.get("x-forwarded-for", "127.0.0.1").rpartition(",")[2].strip(),
+        source_ip=client[0] if client else headers.get(SOURCE_IP_HEADER, "127.0.0.1"),
     )
 
 

@@ -48,9 +48,9 @@ class JsonReader(ShapeCompiler):
         if any(wire_name(member, name) != name for name, member in members.items()):
             return _limited(self._renaming(members), required, shape.is_tagged_union)
         rules = {name: self._rule(member) for name, member in members.items()}
-        if len(rules) <= small_structures.MOST_MEMBERS:
+        if shape.is_tagged_union or len(rules) <= small_structures.MOST_MEMBERS:
             return small_structures.reader(rules, required, shape.is_tagged_union, _REJECTED)
-        return _in_place(rules, required, shape.is_tagged_union)
+        return _in_place(rules, required)
 
     def _rule(self, member: Any) -> Rule:
         """(least, most, match, None) of a string, (0, 0, None, reader) of anything else."""
@@ -180,7 +180,7 @@ def _anything(value: Any) -> Any:
     return value
 
 
-def _in_place(rules: dict[str, Rule], required: frozenset[str], is_union: bool) -> Reader:
+def _in_place(rules: dict[str, Rule], required: frozenset[str]) -> Reader:
     """For most structures: the dict that came is the dict that goes; strings are checked without a call."""
     find = rules.get
 
@@ -202,8 +202,6 @@ def _in_place(rules: dict[str, Rule], required: frozenset[str], is_union: bool) 
             for name in dropped:
                 del value[name]
         if required and not required.issubset(value):
-            raise _REJECTED
-        if is_union and len(value) != 1:
             raise _REJECTED
         return value
 

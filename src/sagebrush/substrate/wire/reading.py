@@ -275,7 +275,7 @@ def plain_body(request: HttpRequest) -> bytes:
         body = decompressor.decompress(request.body, _DECOMPRESSED_BYTES)
     except zlib.error:
         raise json_body.serialization_error("The request body is not valid gzip") from None
-    if decompressor.unconsumed_tail or not decompressor.eof:
+    if not decompressor.eof:
         raise json_body.serialization_error("The decompressed request body is too large or incomplete")
     return body
 
