@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,47 @@ def test_platform_processes_import_no_ml_framework(process: str) -> None:
     loaded = set(eval(result.stdout))
     assert "sagebrush" in loaded
     assert loaded & ML_FRAMEWORKS == set()
+
+
+def matches(expression: str, *allowed: str) -> list[str]:
+    """Places in the source that match, outside the allowed files or folders (relative to the package)."""
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        if name.startswith(allowed):
+            continue
+        lines = path.read_text().splitlines()
+        found += [f"{name}:{number}" for number, line in enumerate(lines, 1) if re.search(expression, line)]
+    return found
+
+
+def test_only_settings_and_process_mains_read_the_environment() -> None:
+    mains = ("server/process.py", "server/supervisor.py", "cli/main.py")
+    inside_the_job = ("runtime/", "algorithms/", "testing/")
+    assert matches(r"os\.environ|getenv") != []
+    assert matches(r"os\.environ|getenv", *mains, *inside_the_job) == []
+
+
+def test_only_the_resources_room_and_the_leases_write_resource_rows() -> None:
+    """So a status changes in one place: ``transition``, with its history, event and meter row."""
+    writes = r"(update|insert|delete)\(resources\)|resources\.(update|insert|delete)\("
+    assert matches(writes) != []
+    assert matches(writes, "substrate/resources/", "substrate/reconcile/leases.py") == []
+
+
+def test_operations_record_intent_and_run_nothing() -> None:
+    """Operations touch rows; launching, files and S3 are for reconcilers."""
+    acts = r"subprocess|\.launcher|open\(|\.objects\.|training\.reconcilers|shutil|socket"
+    operations = [place for place in matches(acts) if "/operations/" in place and place.startswith("training/")]
+    assert list((SOURCE / "training" / "operations").glob("*.py")) != []
+    assert operations == []
+
+
+def test_time_comes_from_the_clock() -> None:
+    reads = r"datetime\.now|utcnow|time\.time\(\)|time\.time_ns\(\)"
+    apart = ("substrate/clock.py", "substrate/compute/shim/", "runtime/", "algorithms/", "testing/")
+    assert matches(reads) != []
+    assert matches(reads, *apart) == []
 
 
 def test_source_names_nothing_of_the_machine_it_was_written_on() -> None:
