@@ -24,12 +24,13 @@ demo: $(SETUP) $(CLIENTS) ## Set up, start the platform, train a model on real d
 	@echo "The platform goes on running: $(BIN)/sagebrush status. Stop it: $(BIN)/sagebrush down"
 
 .PHONY: check
-check: $(SETUP) ## The fast gate: lint, format, types, import arrows, tests without servers
+check: $(SETUP) ## The fast gate: lint, format, types, import arrows, models, the wire (under two minutes)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -m "not journey and not fault and not postgresql" -n 2
+	$(BIN)/pytest -m "not journey and not fault and not postgresql" -n 2 tests/architecture tests/training/model \
+		tests/training/engine tests/substrate/wire tests/substrate/identity tests/substrate/resources
 
 .PHONY: test
 test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, PostgreSQL, kills; what CI runs
