@@ -38,7 +38,7 @@ test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, Post
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not journey and not fault" -n 2
-	$(BIN)/pytest -m "journey or fault"
+	$(BIN)/pytest -m "journey or fault" -n 2
 
 .PHONY: clients
 clients: $(CLIENTS) ## Install the SageMaker SDK and the AWS CLI in an environment of their own (build/clients)

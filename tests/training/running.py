@@ -41,14 +41,15 @@ class ThisInterpreter:
         return EnvironmentSpec("tests", "1.7-1", "3.2.0", "xgboost", ("The image asks for 1.7-1; this runs 3.2.0",))
 
     def ensure(self, spec: EnvironmentSpec, progress: Callable[[str], None]) -> Environment:
-        prefix = Path(sys.prefix)
+        prefix, source = Path(sys.prefix), Path(sagebrush.__file__).parents[1]
         return Environment(
             name=spec.name,
             python=Path(sys.executable),
             prefix=prefix,
             algorithm=spec.algorithm,
-            read_only_paths=(prefix, Path(sys.base_prefix)),
-            python_path=(Path(sagebrush.__file__).parents[1],),
+            # The sources too: a checkout below /tmp would be out of a job's sight.
+            read_only_paths=(prefix, Path(sys.base_prefix), source),
+            python_path=(source,),
         )
 
 
