@@ -217,6 +217,32 @@ def test_what_is_not_served_says_so(plane: Plane) -> None:
     assert "logs:DeleteRetentionPolicy" in document["message"]
 
 
+@pytest.mark.parametrize("scope", ["s3", "sts", "sagemaker"])
+def test_what_was_signed_for_another_service_is_refused(plane: Plane, operations: Operations, scope: str) -> None:
+    """Above all for S3, whose signatures need not cover the body."""
+    issued = plane.platform.identity.operator_session()
+    operator = Credentials(issued.access_key_id, issued.secret_access_key, issued.session_token)
+    headers = JSON_TYPE | {"X-Amz-Target": TARGET + "DescribeLogGroups", "X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"}
+    request = AWSRequest("POST", URL, data=b"{}", headers=headers)
+    SigV4Auth(operator, scope, "us-east-1").add_auth(request)
+    status, _, payload = plane.ask(dict(request.headers.items()), b'{"logGroupNamePrefix": "replaced"}')
+    assert status in (400, 403)
+    assert "Exception" in json.loads(payload)["__type"]
+    assert operations.calls == []
+
+
+def test_bodies_together_have_a_limit_and_what_they_held_is_given_back(
+    plane: Plane, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control_app, "MAX_BYTES_IN_HAND", 1000)
+    headers = JSON_TYPE | {"X-Amz-Target": TARGET + "DescribeLogGroups"}
+    status, _, payload = plane.ask(headers, b" " * 1001, pieces=3)
+    assert (status, json.loads(payload)["__type"]) == (503, "ServiceUnavailable")
+    body = b'{"logGroupNamePrefix": "' + b"a" * 400 + b'"}'
+    for _ in range(5):
+        assert plane.ask(plane.signed("DescribeLogGroups", body), body)[0] == 200
+
+
 def test_a_body_beyond_the_limit_is_refused_announced_or_not(plane: Plane) -> None:
     size = control_app.MAX_BODY_BYTES + 1
     headers = JSON_TYPE | {"X-Amz-Target": TARGET + "DescribeLogGroups"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.platform import Platform
@@ -23,7 +25,7 @@ from sagebrush.substrate.resources import (
     update_body,
 )
 from sagebrush.substrate.resources.tables import resources
-from sagebrush.substrate.store import STATE, open_store
+from sagebrush.substrate.store import STATE, StoreUnavailable, open_store
 from tests.conftest import Database
 from tests.substrate.declared import JOB, call_on, platform_on
 
@@ -37,6 +39,7 @@ class Recording:
 
     def __init__(self, step: Step):
         self._step = step
+        self.given_up: list[Exception] = []
         self.rows: list[Row] = []
         self.leases: list[Lease] = []
         self._changed = threading.Condition()
@@ -47,6 +50,10 @@ class Recording:
             self.leases.append(lease)
             self._changed.notify_all()
         return self._step(platform, row, lease)
+
+    def give_up(self, platform: Platform, row: Row, lease: Lease, error: Exception) -> Outcome:
+        self.given_up.append(error)
+        return complete(platform, row, lease)
 
     def wait_for(self, count: int) -> None:
         with self._changed:
@@ -234,7 +241,7 @@ def test_a_step_that_raises_is_logged_with_its_arn_and_tried_again_later_and_lat
     def step(*_: object) -> Outcome:
         started.append(clock.now_us())
         if len(started) <= 8:
-            raise RuntimeError("the disk is on fire")
+            raise StoreUnavailable("the disk is on fire")
         return Done()
 
     reconciler = Recording(step)
@@ -252,7 +259,59 @@ def test_a_step_that_raises_is_logged_with_its_arn_and_tried_again_later_and_lat
     waits = [(after - before) // 1_000_000 for before, after in pairwise(started)]
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
     assert row.arn in caplog.text
-    assert "RuntimeError: the disk is on fire" in caplog.text
+    assert "StoreUnavailable: the disk is on fire" in caplog.text
+    assert reconciler.given_up == []
+
+
+def step_until_given_up(database: Database, error: Exception, steps: int, *, wake: bool = False) -> Recording:
+    """Steps that always fail, on a clock that the test moves; until it gives up or after ``steps`` of them."""
+    clock = ManualClock()
+    store = database.open(clock=clock)
+    platform = platform_on(store, clock)
+
+    def step(*_: object) -> Outcome:
+        raise error
+
+    reconciler = Recording(step)
+    loop = ReconcileLoop(platform, [reconciler], 2)
+    loop.start()
+    row = create(platform)
+
+    def over() -> bool:
+        if wake:
+            platform.wakeups.notify(row.id)
+        else:
+            clock.advance(1)
+        return bool(reconciler.given_up) or len(reconciler.rows) >= steps
+
+    eventually(over)
+    assert loop.stop(30)
+    store.close()
+    return reconciler
+
+
+def test_what_failed_for_a_minute_is_given_up_with_the_last_error(database: Database) -> None:
+    error = RuntimeError("a defect")
+    reconciler = step_until_given_up(database, error, 20)
+    assert reconciler.given_up == [error]
+    assert len(reconciler.rows) in (6, 7)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreUnavailable("away"),
+        OperationalError("SELECT 1", {}, Exception("locked")),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_store_that_is_away_or_a_full_disk_gives_nothing_up(database: Database, error: Exception) -> None:
+    assert step_until_given_up(database, error, 9).given_up == []
+
+
+def test_many_wake_ups_in_a_short_trouble_give_nothing_up(database: Database) -> None:
+    assert step_until_given_up(database, RuntimeError("short"), 12, wake=True).given_up == []
 
 
 def test_a_row_that_changes_under_a_step_is_looked_at_again_at_once(

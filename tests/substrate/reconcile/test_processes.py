@@ -35,6 +35,8 @@ platform = platform_on(store)
 
 class Worker:
     resource = JOB
+    def give_up(self, platform, row, lease, error):
+        raise error
     def step(self, platform, row, lease):
         steps = row.body.get("Steps", 0)
         if steps == 3:

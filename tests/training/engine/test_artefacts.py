@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -14,10 +15,11 @@ from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.errors import access_denied
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.store import OBJECTS, open_store
-from sagebrush.training.engine.archive import Folder, contents_of, read_beginning, tar_gz
+from sagebrush.training.engine.archive import MOST_LEVELS, Folder, contents_of, read_beginning, tar_gz
 from sagebrush.training.engine.artefacts import ArtefactUploader
 from sagebrush.training.engine.checkpoints import Checkpoints
-from sagebrush.training.engine.refusals import Refused
+from sagebrush.training.engine.refusals import Cancelled, Refused
+from sagebrush.training.engine.removal import remove_tree
 from sagebrush.training.engine.submit_directory import ARCHIVE, place_code, source_of
 from sagebrush.training.model.locations import S3Location
 from tests.training.requests import ROLE
@@ -235,6 +237,7 @@ def test_a_checkpoint_key_that_would_leave_its_folder_is_refused(objects: Object
         ({"HyperParameters": {"sagemaker_submit_directory": "s3://b/sourcedir.tar.gz"}}, "s3://b/sourcedir.tar.gz"),
         ({"Environment": {"SAGEMAKER_SUBMIT_DIRECTORY": "s3://b/x"}}, "s3://b/x"),
         ({"HyperParameters": {"sagemaker_submit_directory": '"/opt/ml/code"'}}, None),
+        ({"HyperParameters": {"sagemaker_submit_directory": "[" * 2400}}, None),
         ({}, None),
     ],
 )
@@ -251,3 +254,127 @@ def test_code_is_bound_in_a_sandbox_and_copied_without_one(objects: ObjectStore,
     assert (tmp_path / "b" / ARCHIVE).read_bytes() == b"an archive"
     with pytest.raises(Refused, match="sagemaker_submit_directory"):
         place_code(objects, anything, f"s3://{BUCKET}/gone.tar.gz", tmp_path / "c", sandboxed=True)
+
+
+def nest(folder: Path, levels: int) -> None:
+    """Folders in folders, deeper than any path can say; ``here`` in each."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.close(os.open("here", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+        os.mkdir("d", dir_fd=descriptor)
+        following = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = following
+    os.close(descriptor)
+
+
+def test_folders_of_any_depth_are_archived_to_a_depth_that_can_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    nest(tmp_path / "model", 2000)
+    contents = contents_of([Folder(tmp_path, "model")])
+    assert len(contents.files) == MOST_LEVELS + 1
+    assert [line.rpartition(": ")[2] for line in contents.skipped] == [f"more than {MOST_LEVELS} folders deep"]
+    assert len(unpacked(b"".join(tar_gz(contents)))) == MOST_LEVELS + 1
+    remove_tree(tmp_path / "model")
+
+
+def test_a_tree_of_any_depth_is_removed_and_nothing_that_its_links_lead_to(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    nest(tree, 3000)
+    (tree / "link").symlink_to(tmp_path / "kept")
+    (tree / os.fsdecode(b"\xff")).mkdir()
+    (tree / "locked" / "deep").mkdir(parents=True)
+    (tree / "locked" / "deep" / "file").touch()
+    (tree / "locked" / "deep").chmod(0)
+    (tree / "locked").chmod(0o500)
+    os.mkfifo(tree / "pipe")
+    remove_tree(tree)
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+    assert (tmp_path / "kept" / "file").exists()
+    remove_tree(tree)
+
+
+def test_a_job_can_leave_a_link_where_its_tree_was(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "tree").symlink_to(tmp_path / "kept")
+    remove_tree(tmp_path / "tree")
+    assert [p.name for p in tmp_path.iterdir()] == ["kept"]
+
+
+def test_an_upload_ends_when_it_is_cancelled(objects: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with (tmp_path / "model" / "big").open("wb") as file:
+        file.truncate(64 << 20)
+    asked = iter([False] * 5)
+    uploading = ArtefactUploader(objects, anything, role_arn=ROLE, cancelled=lambda: next(asked, True))
+    for location in ("model.tar.gz", "model/"):
+        with pytest.raises(Cancelled):
+            uploading.model([Folder(tmp_path, "model")], S3Location(BUCKET, location))
+    assert keys(objects) == []
+
+
+def test_what_would_not_have_fitted_on_the_volume_is_refused(objects: ObjectStore, tmp_path: Path) -> None:
+    for name in ("model", "data", "checkpoints"):
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "sparse").open("wb") as file:
+            file.truncate(600 << 20)
+    limited = ArtefactUploader(objects, lambda *_: None, role_arn=ROLE, volume_bytes=1 << 30, cancelled=lambda: False)
+    limited.model([Folder(tmp_path, "model")], S3Location(BUCKET, "model.tar.gz"))
+    with pytest.raises(Refused, match="VolumeSizeInGB of 1 GB: SageMaker's volume would be full"):
+        limited.output_data([Folder(tmp_path, "data")], S3Location(BUCKET, "out"), "GZIP")
+    folder = Folder(tmp_path, "checkpoints")
+    with pytest.raises(Refused, match="volume would be full"):
+        Checkpoints(objects, anything, S3Location(BUCKET, "ck"), folder, 500 << 20).upload(everything=True)
+
+
+def test_names_that_cannot_be_keys_are_left_out_with_the_reason(objects: ObjectStore, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    long = folder.joinpath(*["n" * 200] * 6)
+    long.mkdir(parents=True)
+    (long / "file").touch()
+    (folder / os.fsdecode(b"\xff")).touch()
+    (folder / "good").touch()
+    stored = uploader(objects).model([Folder(tmp_path, "checkpoints")], S3Location(BUCKET, "m/"))
+    assert stored.locations == (f"s3://{BUCKET}/m/good",)
+    syncing = checkpoints(objects, tmp_path)
+    assert syncing.upload(everything=True) == 1
+    for skipped in (stored.skipped, syncing.skipped):
+        assert sorted(line.rpartition(": ")[2][:10] for line in skipped) == ["its key ha", "its name i"]
+    archived = unpacked(archive_of(folder))
+    assert os.fsdecode(b"\xff") in archived
+
+
+def test_a_key_that_is_too_long_does_not_blame_permissions(objects: ObjectStore, model: Path) -> None:
+    with pytest.raises(Refused, match="KeyTooLongError") as caught:
+        uploader(objects).model([Folder(model.parent, "model")], S3Location(BUCKET, "k" * 1025))
+    assert "permissions" not in caught.value.failure.reason()
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [(["a", "a/b"], "need the same path"), (["n" * 256], "too long"), (["a\0b"], "NUL"), (["a//b"], "empty name")],
+)
+def test_checkpoints_that_no_folder_can_hold_are_refused(
+    objects: ObjectStore, tmp_path: Path, names: list[str], told: str
+) -> None:
+    for name in names:
+        objects.put(BUCKET, f"ck/{name}", b"x")
+    with pytest.raises(Refused, match=told) as caught:
+        checkpoints(objects, tmp_path).restore()
+    assert caught.value.failure.reason().startswith("ClientError: Data download failed")
+
+
+def test_a_folder_that_cannot_be_written_fails_as_a_download_does(
+    objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.put(BUCKET, "ck/a", b"x")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a")
+
+    monkeypatch.setattr("sagebrush.training.engine.checkpoints.copy_file", full)
+    with pytest.raises(Refused, match="No space left on device while restoring the checkpoints"):
+        checkpoints(objects, tmp_path).restore()

@@ -195,3 +195,10 @@ def test_a_stop_breaks_placing_off(objects: ObjectStore, tmp_path: Path) -> None
     planned = plan(objects, channel(f"s3://{BUCKET}/d/"))["algo-1"]
     with pytest.raises(Cancelled):
         place(objects, planned, tmp_path, sandboxed=False, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize("manifest", [b"[" * 100_000, b'[{"prefix": "s3://channel-tests/"}, "\\ud800"]'])
+def test_a_manifest_that_no_parser_takes_is_refused(objects: ObjectStore, manifest: bytes) -> None:
+    objects.put(BUCKET, "m.json", manifest)
+    source = channel(f"s3://{BUCKET}/m.json", S3DataType="ManifestFile")
+    assert refusal(objects, source).startswith("ClientError: Data download failed: the manifest")

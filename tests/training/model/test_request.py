@@ -119,7 +119,21 @@ def test_no_job_runs_for_more_than_28_days() -> None:
     assert "2419200" in refused(StoppingCondition={"MaxRuntimeInSeconds": 2419201})
 
 
-@pytest.mark.parametrize("path", ["/tmp/x", "/opt/ml/model", "/opt/ml/input/x", "/opt/ml/../../etc", "/opt/ml/output"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/tmp/x",
+        "/opt/ml/model",
+        "/opt/ml/input/x",
+        "/opt/ml/../../etc",
+        "/opt/ml/output",
+        "/opt/ml/a\0b",
+        "/opt/ml/" + "n" * 256,
+        "/opt/ml" + "/n" * 600,
+        "/opt/ml/\ud800",
+    ],
+    ids=lambda path: ascii(path)[:30],
+)
 def test_checkpoints_lie_under_opt_ml_where_nothing_else_does(path: str) -> None:
     assert "LocalPath" in refused(CheckpointConfig={"S3Uri": "s3://bucket-one/c", "LocalPath": path})
 

@@ -21,6 +21,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: batches reach 1 MB too.
 MAX_BODY_BYTES: Final = 8 * 1024 * 1024
 
+#: Bodies are read before anybody is known to have a right to send them: so many bytes at once and no more.
+MAX_BYTES_IN_HAND: Final = 64 * 1024 * 1024
+
 #: Requests that wait for a thread; beyond that it is honest to say "later" at once.
 _WAITING_PER_THREAD: Final = 64
 
@@ -33,23 +36,37 @@ class ControlApp:
         self._pages = pages
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._in_hand = 0
+        self._bytes_in_hand = 0
         self._most_in_hand = threads * (1 + _WAITING_PER_THREAD)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         request = _without_body(scope)
-        body = await _read_body(request, receive)
-        if body is None:
-            return
-        respond = self._responder(request, body)
-        # The counter is touched by the event loop's thread alone.
-        self._in_hand += 1
+        reading = _Reading(self)
         try:
-            response = await asyncio.get_running_loop().run_in_executor(self._pool, respond)
+            body = await reading.body(request, receive)
+            if body is None:
+                return
+            respond = self._responder(request, body)
+            # The counters are touched by the event loop's thread alone.
+            self._in_hand += 1
+            try:
+                response = await asyncio.get_running_loop().run_in_executor(self._pool, respond)
+            finally:
+                self._in_hand -= 1
         finally:
-            self._in_hand -= 1
+            self.give_back(reading.size)
         await _send(send, response)
+
+    def take(self, size: int) -> bool:
+        """Count bytes of a body that is being read; False when there is no room for them now."""
+        self._bytes_in_hand += size
+        return self._bytes_in_hand <= MAX_BYTES_IN_HAND
+
+    def give_back(self, size: int) -> None:
+        """The bytes of a body are no longer held."""
+        self._bytes_in_hand -= size
 
     def close(self) -> None:
         """Let running requests end, take no more."""
@@ -85,24 +102,33 @@ def _without_body(scope: Scope) -> HttpRequest:
     )
 
 
-async def _read_body(request: HttpRequest, receive: Receive) -> bytes | CallerError | None:
-    """The whole body; an error when it is too large; None when the client has left."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-        return _too_large()
-    pieces: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        piece: bytes = message.get("body", b"")
-        size += len(piece)
-        if size > MAX_BODY_BYTES:
+class _Reading:
+    """One body being read; ``size`` is what it holds of the plane's room for bodies."""
+
+    def __init__(self, plane: ControlApp):
+        self._plane = plane
+        self.size = 0
+
+    async def body(self, request: HttpRequest, receive: Receive) -> bytes | CallerError | None:
+        """The whole body; an error when there is no room for it; None when the client has left."""
+        announced = request.headers.get("content-length", "0")
+        if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
             return _too_large()
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces: list[bytes] = []
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            piece: bytes = message.get("body", b"")
+            self.size += len(piece)
+            room = self._plane.take(len(piece))
+            if self.size > MAX_BODY_BYTES:
+                return _too_large()
+            if not room:
+                return CallerError("ServiceUnavailable", "Too many requests are being read. Try again.", status=503)
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _too_large() -> CallerError:

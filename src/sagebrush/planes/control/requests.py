@@ -34,7 +34,7 @@ class RequestHandler:
         principal: Principal | None = None
         try:
             routed = self._engine.route(request)
-            principal = self._authenticate(request)
+            principal = self._authenticate(request, routed)
             result = self._platform.calls.dispatch(
                 self._call(routed, request, principal, request_id), routed.parse(request)
             )
@@ -60,12 +60,18 @@ class RequestHandler:
         self._log(routed, response, None, request_id, started_us)
         return response
 
-    def _authenticate(self, request: HttpRequest) -> Principal:
+    def _authenticate(self, request: HttpRequest, routed: Routed) -> Principal:
+        """Who signed the request, for the service it goes to: what was signed for another is refused.
+
+        The scope's region is taken as it is: one platform is one region, whatever a client calls it.
+        """
         platform = self._platform
         if platform.settings.auth == "open":
             return platform.identity.open_principal()
         now = to_datetime(platform.clock.now_us())
-        principal: Principal = sigv4.verify(request, lookup=platform.identity.lookup, now=now).principal
+        lookup = platform.identity.lookup
+        verified = sigv4.verify(request, lookup=lookup, now=now, service=routed.signing_name)
+        principal: Principal = verified.principal
         return principal
 
     def _call(self, routed: Routed, request: HttpRequest, principal: Principal, request_id: str) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import itertools
 import logging
@@ -11,13 +12,17 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.exc import OperationalError
+
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile.leases import LEASE_SECONDS, Leases
 from sagebrush.substrate.reconcile.owner import process_identity
 from sagebrush.substrate.reconcile.reconciler import Again, Done, Outcome, Reconciler
 from sagebrush.substrate.resources.lease import Conflict, Lease, LeaseLost
+from sagebrush.substrate.resources.resource import Row
 from sagebrush.substrate.resources.rows import fetch_by_id
+from sagebrush.substrate.store import StoreClosed, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +32,10 @@ FIRST_BACKOFF_SECONDS = 1.0
 LAST_BACKOFF_SECONDS = 60.0
 #: Times in a row that a row may change under a step before it counts as a failure.
 CONFLICTS_ALLOWED = 5
+#: A resource is given up when its steps failed so often in a row and for so long. Both, because wake-ups shorten the
+#: delays and must not turn a short trouble into the end of a job.
+FAILURES_ALLOWED = 6
+GIVE_UP_SECONDS = 60.0
 
 BEFORE_STEP = faultpoints.declare("reconcile.before-step")
 AFTER_STEP = faultpoints.declare("reconcile.after-step")
@@ -42,6 +51,9 @@ class _Held:
     woken: bool = False
     failures: int = 0
     conflicts: int = 0
+    #: Failures in a row that count towards giving up, and when the first of them was, on the monotonic clock.
+    defects: int = 0
+    defect_since_us: int = 0
 
 
 class ReconcileLoop:
@@ -201,10 +213,17 @@ class ReconcileLoop:
             self._let_go(held)
             return
         try:
-            faultpoints.reach(BEFORE_STEP)
-            outcome: Outcome = self._reconcilers[row.kind].step(self._platform, row, held.lease)
-            faultpoints.reach(AFTER_STEP)
-            held.failures = held.conflicts = 0
+            try:
+                faultpoints.reach(BEFORE_STEP)
+                outcome: Outcome = self._reconcilers[row.kind].step(self._platform, row, held.lease)
+                faultpoints.reach(AFTER_STEP)
+                held.failures = held.conflicts = held.defects = 0
+            except (LeaseLost, Conflict):
+                raise
+            except Exception as error:
+                outcome = self._failed(held, row, error)
+                if self._is_hopeless(held, error):
+                    outcome = self._give_up(held, row, error, outcome)
         except LeaseLost as lost:
             log.warning("%s", lost)
             self._let_go(held)
@@ -212,9 +231,7 @@ class ReconcileLoop:
         except Conflict as conflict:
             held.conflicts += 1
             # The row changed under the step (a stop, say): look at the new one at once.
-            outcome = Again() if held.conflicts <= CONFLICTS_ALLOWED else self._failed(held, row.arn, conflict)
-        except Exception as error:
-            outcome = self._failed(held, row.arn, error)
+            outcome = Again() if held.conflicts <= CONFLICTS_ALLOWED else self._failed(held, row, conflict)
         if isinstance(outcome, Done):
             if self._leases.put_to_sleep(held.lease, row.wakes):
                 held.woken = True
@@ -222,11 +239,34 @@ class ReconcileLoop:
         else:
             self._again(held, outcome.after_seconds)
 
-    def _failed(self, held: _Held, arn: str, error: Exception) -> Again:
+    def _failed(self, held: _Held, row: Row, error: Exception) -> Again:
         held.failures += 1
-        delay = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** (held.failures - 1))
-        log.error("a step of %s failed %d times; again in %.0f s", arn, held.failures, delay, exc_info=error)
+        # The exponent is bounded too: a database may be away for days.
+        delay = min(LAST_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(held.failures - 1, 16))
+        message = "a step of %s failed %d times; again in %.0f s (resource %s)"
+        log.error(message, row.arn, held.failures, delay, row.id, exc_info=error)
         return Again(delay)
+
+    def _is_hopeless(self, held: _Held, error: Exception) -> bool:
+        """Count a failure; whether the resource is to be given up."""
+        if _may_pass(error):
+            return False
+        now = self._platform.clock.monotonic_us()
+        held.defects += 1
+        if held.defects == 1:
+            held.defect_since_us = now
+        return held.defects >= FAILURES_ALLOWED and now - held.defect_since_us >= _microseconds(GIVE_UP_SECONDS)
+
+    def _give_up(self, held: _Held, row: Row, error: Exception, otherwise: Outcome) -> Outcome:
+        """Let the reconciler end the resource. Raises LeaseLost, Conflict; any other failure leaves ``otherwise``."""
+        log.error("%s is given up after %d failures (resource %s)", row.arn, held.failures, row.id)
+        try:
+            return self._reconcilers[row.kind].give_up(self._platform, row, held.lease, error)
+        except (LeaseLost, Conflict):
+            raise
+        except Exception:
+            log.exception("%s could not be given up (resource %s)", row.arn, row.id)
+            return otherwise
 
     def _again(self, held: _Held, seconds: float) -> None:
         now = self._platform.clock.monotonic_us()
@@ -242,6 +282,13 @@ class ReconcileLoop:
         if held.woken:
             # Whoever woke it meanwhile recorded that in the row: look again.
             self._platform.wakeups.notify(held.lease.resource_id)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether this is the machine's trouble and not the resource's: it may last, and everything waits for its end."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, StoreUnavailable | StoreClosed | OperationalError)
 
 
 def _microseconds(seconds: float) -> int:

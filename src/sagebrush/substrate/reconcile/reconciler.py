@@ -40,3 +40,10 @@ class Reconciler(Protocol):
         Runs on a pool thread, one step of a resource at a time. Record through ``transition``/``update_body`` with
         ``lease``. An exception is logged and the step repeated with growing delays; a job's failure is no exception.
         """
+
+    def give_up(self, platform: Platform, row: Row, lease: Lease, error: Exception) -> Outcome:
+        """End what cannot go on: its steps failed for about a minute, lastly with ``error``.
+
+        A defect must not hold capacity for ever. As idempotent as a step; needs as little as it can of what a step
+        needs, for that is what failed. ``Again`` means another step, and another call here if that one fails too.
+        """

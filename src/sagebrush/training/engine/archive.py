@@ -2,7 +2,8 @@
 
 The folder was written by user code and is read by the platform, perhaps as root, perhaps while user code still runs.
 So every component below the trusted root is opened without following links: a folder that was exchanged for a link to
-somewhere else counts as empty, a file that was, fails to open.
+somewhere else counts as empty, a file that was, fails to open. Nor does its depth cost anything here: folders wait in
+a list, and each is opened from the root when its turn comes, so neither the stack nor the descriptors run out.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from sagebrush.training.engine.refusals import Cancelled
+
+#: Folders within folders that are archived; what lies deeper is left out with a notice. Unpacking a deeper archive
+#: fails in most tools, as its paths are longer than a kernel takes.
+MOST_LEVELS = 200
 _PIECE = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 #: Weights hardly compress; a higher level costs several times the time for a few percent.
@@ -62,18 +68,21 @@ def contents_of(folders: Sequence[Folder]) -> Contents:
     found: dict[str, Entry] = {}
     contents = Contents()
     for folder in folders:
-        try:
-            descriptor = _open_beneath(folder.root, folder.path, _DIRECTORY)
-        except OSError:
-            continue  # Not there, or not a folder any more: user code may remove what it was given.
-        for entry in _walk(folder, descriptor, "", contents.skipped):
+        for entry in _walk(folder, contents.skipped):
             found.setdefault(entry.name, entry)
     contents.entries = [found[name] for name in sorted(found)]
     return contents
 
 
-def read_entry(entry: Entry) -> Iterator[bytes]:
-    """A file's bytes, as many as it had when it was found. Raises OSError when it is not that file any more."""
+def _never() -> bool:
+    return False
+
+
+def read_entry(entry: Entry, cancelled: Callable[[], bool] = _never) -> Iterator[bytes]:
+    """A file's bytes, as many as it had when it was found.
+
+    Raises OSError when it is not that file any more, Cancelled when ``cancelled()`` turns true.
+    """
     descriptor = _open_beneath(entry.folder.root, f"{entry.folder.path}/{entry.name}", _FILE)
     try:
         status = os.fstat(descriptor)
@@ -81,6 +90,8 @@ def read_entry(entry: Entry) -> Iterator[bytes]:
             raise FileNotFoundError(f"{entry.name} was exchanged while it was read")
         left = entry.status.st_size
         while left:
+            if cancelled():
+                raise Cancelled
             piece = os.read(descriptor, min(_PIECE, left))
             if not piece:
                 raise OSError(f"{entry.name} became shorter while it was read")
@@ -90,10 +101,10 @@ def read_entry(entry: Entry) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-def tar_gz(contents: Contents) -> Iterator[bytes]:
-    """The archive as a stream. Equal contents give equal bytes: owners and times are left out."""
+def tar_gz(contents: Contents, cancelled: Callable[[], bool] = _never) -> Iterator[bytes]:
+    """The archive as a stream. Equal contents give equal bytes: owners and times are left out. Raises Cancelled."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    for piece in _tar(contents):
+    for piece in _tar(contents, cancelled):
         if packed := compressor.compress(piece):
             yield packed
     yield compressor.flush()
@@ -113,15 +124,29 @@ def _open_beneath(root: Path, path: str, flags: int) -> int:
     return descriptor
 
 
-def _walk(folder: Folder, descriptor: int, prefix: str, skipped: list[str]) -> Iterator[Entry]:
-    """The entries below an open folder; closes it."""
-    try:
-        with os.scandir(descriptor) as scan:
-            children = sorted(((c.name, c.stat(follow_symlinks=False)) for c in _present(scan)), key=lambda c: c[0])
-        for child, status in children:
-            yield from _child(folder, descriptor, f"{prefix}{child}", child, status, skipped)
-    finally:
-        os.close(descriptor)
+def _walk(folder: Folder, skipped: list[str]) -> Iterator[Entry]:
+    """The entries below a folder."""
+    waiting = [""]
+    while waiting:
+        name = waiting.pop()
+        try:
+            descriptor = _open_beneath(folder.root, f"{folder.path}/{name}", _DIRECTORY)
+        except OSError as error:
+            # The folder itself may be away, or no folder any more: user code may remove what it was given.
+            if name:
+                skipped.append(f"{name}: {error.strerror}")
+            continue
+        try:
+            with os.scandir(descriptor) as scan:
+                children = [(child.name, child.stat(follow_symlinks=False)) for child in _present(scan)]
+            for child, status in children:
+                path = f"{name}/{child}" if name else child
+                if entry := _entry(folder, descriptor, path, child, status, skipped):
+                    yield entry
+                    if stat.S_ISDIR(status.st_mode):
+                        waiting.append(path)
+        finally:
+            os.close(descriptor)
 
 
 def _present(scan: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
@@ -134,28 +159,27 @@ def _present(scan: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
         yield child
 
 
-def _child(
+def _entry(
     folder: Folder, parent: int, name: str, child: str, status: os.stat_result, skipped: list[str]
-) -> Iterator[Entry]:
+) -> Entry | None:
+    """What of a child belongs into an archive; None, and a reason in ``skipped``, where nothing does."""
     mode = status.st_mode
     if stat.S_ISLNK(mode):
-        link = os.readlink(child, dir_fd=parent)
-        if _stays_inside(name, link):
-            yield Entry(name, folder, status, link)
-        else:
-            skipped.append(f"{name}: a link to {link}, outside of its folder")
-    elif stat.S_ISDIR(mode):
-        yield Entry(name, folder, status)
         try:
-            descriptor = os.open(child, _DIRECTORY, dir_fd=parent)
+            link = os.readlink(child, dir_fd=parent)
         except OSError as error:
             skipped.append(f"{name}: {error.strerror}")
-        else:
-            yield from _walk(folder, descriptor, f"{name}/", skipped)
-    elif stat.S_ISREG(mode):
-        yield Entry(name, folder, status)
+            return None
+        if _stays_inside(name, link):
+            return Entry(name, folder, status, link)
+        skipped.append(f"{name}: a link to {link}, outside of its folder")
+    elif stat.S_ISDIR(mode) and name.count("/") >= MOST_LEVELS:
+        skipped.append(f"{name}: more than {MOST_LEVELS} folders deep")
+    elif stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+        return Entry(name, folder, status)
     else:
         skipped.append(f"{name}: neither file, folder nor link")
+    return None
 
 
 def _stays_inside(name: str, link: str) -> bool:
@@ -169,11 +193,11 @@ def _stays_inside(name: str, link: str) -> bool:
     return True
 
 
-def _tar(contents: Contents) -> Iterator[bytes]:
+def _tar(contents: Contents, cancelled: Callable[[], bool]) -> Iterator[bytes]:
     for entry in contents.entries:
         yield _header(entry).tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         if entry.is_file:
-            yield from read_entry(entry)
+            yield from read_entry(entry, cancelled)
             yield bytes(-entry.status.st_size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
 

@@ -5,7 +5,8 @@ Source: "CreateTrainingJob", OutputDataConfig, SageMaker API Reference. Uploadin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +18,9 @@ from sagebrush.training.engine.refusals import upload_failed
 from sagebrush.training.model.locations import S3Location
 
 _GZIP_TYPE = "application/x-gzip"
+_LONGEST_KEY = 1024
+#: Refusals that the owner of bucket and role can lift.
+_OF_PERMISSIONS = frozenset({"AccessDenied", "NoSuchBucket"})
 
 
 class ObjectWriter(Protocol):
@@ -33,24 +37,72 @@ class Uploaded:
     skipped: tuple[str, ...]
 
 
-class ArtefactUploader:
-    """Uploads as the job's role may."""
+class Volume:
+    """Counts what a job's hosts leave, by apparent size: a sparse file is as long to read as a full one."""
 
-    def __init__(self, objects: ObjectWriter, allowed: Permission, *, role_arn: str):
+    def __init__(self, size_bytes: int | None):
+        self._size = size_bytes
+        self._used: Counter[Path] = Counter()
+
+    def take(self, contents: archive.Contents) -> archive.Contents:
+        """The same contents. Raises Refused when a host's would not have fitted on its volume."""
+        for entry in contents.files:
+            self._used[entry.folder.root] += entry.status.st_size
+        most = max(self._used.values(), default=0)
+        if self._size is not None and most > self._size:
+            raise upload_failed(
+                f"what the job left on one instance takes {most} bytes, more than its VolumeSizeInGB of "
+                f"{self._size >> 30} GB: SageMaker's volume would be full. Write less, or ask for a larger volume."
+            )
+        return contents
+
+
+def volume_bytes(resource_config: Mapping[str, Any]) -> int | None:
+    """The size of each instance's volume; None where the request names none."""
+    size = resource_config.get("VolumeSizeInGB")
+    return size << 30 if size else None
+
+
+def why_no_key(key: str) -> str:
+    """Why S3 has no object of this key, empty when it can have one. Names of files are bytes, keys are UTF-8."""
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, which a key of S3 must be"
+    return f"its key has {size} bytes, a key of S3 at most {_LONGEST_KEY}" if size > _LONGEST_KEY else ""
+
+
+class ArtefactUploader:
+    """Uploads as the job's role may.
+
+    Raises Refused; Cancelled when ``cancelled()`` turns true. ``volume_bytes`` bounds what each host may leave.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectWriter,
+        allowed: Permission,
+        *,
+        role_arn: str,
+        volume_bytes: int | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ):
         self._objects = objects
         self._allowed = allowed
         self._role_arn = role_arn
+        self._volume = Volume(volume_bytes)
+        self._cancelled = cancelled
 
     def model(self, folders: Sequence[archive.Folder], location: S3Location) -> Uploaded:
         """The model folders of all hosts as one artefact; a location that ends with ``/`` gets the single files."""
-        contents = archive.contents_of(folders)
+        contents = self._volume.take(archive.contents_of(folders))
         if location.key.endswith("/"):
             return self.files(contents, location)
         return self._archive(contents, location)
 
     def output_data(self, folders: Sequence[archive.Folder], folder: S3Location, compression: str) -> Uploaded:
         """The output/data folders of all hosts; nothing is stored when they are empty."""
-        contents = archive.contents_of(folders)
+        contents = self._volume.take(archive.contents_of(folders))
         if not contents.files:
             return Uploaded((), tuple(contents.skipped))
         if compression == "NONE":
@@ -58,16 +110,19 @@ class ArtefactUploader:
         return self._archive(contents, folder.child("output.tar.gz"))
 
     def files(self, contents: archive.Contents, folder: S3Location) -> Uploaded:
-        """Each file as an object of its own."""
-        stored = []
+        """Each file as an object of its own; a name that cannot be a key is left out."""
+        stored, skipped = [], list(contents.skipped)
         for entry in contents.files:
             target = folder.child(entry.name)
-            self._put(target, archive.read_entry(entry), "binary/octet-stream")
+            if why := why_no_key(target.key):
+                skipped.append(f"{entry.name}: {why}")
+                continue
+            self._put(target, archive.read_entry(entry, self._cancelled), "binary/octet-stream")
             stored.append(str(target))
-        return Uploaded(tuple(stored), tuple(contents.skipped))
+        return Uploaded(tuple(stored), tuple(skipped))
 
     def _archive(self, contents: archive.Contents, location: S3Location) -> Uploaded:
-        self._put(location, archive.tar_gz(contents), _GZIP_TYPE)
+        self._put(location, archive.tar_gz(contents, self._cancelled), _GZIP_TYPE)
         return Uploaded((str(location),), tuple(contents.skipped))
 
     def _put(self, target: S3Location, source: Iterable[bytes], content_type: str) -> None:
@@ -75,9 +130,11 @@ class ArtefactUploader:
             self._allowed("s3:PutObject", f"arn:aws:s3:::{target.bucket}/{target.key}")
             self._objects.put(target.bucket, target.key, source, content_type=content_type)
         except CallerError as error:
-            raise upload_failed(
-                f"{error.code}: {error.message} (uploading {target}). Please ensure that the bucket exists and that "
-                f'the role "{self._role_arn}" has "s3:PutObject" permissions on it.'
-            ) from None
+            hint = (
+                f' Please ensure that the bucket exists and that the role "{self._role_arn}" has "s3:PutObject" '
+                "permissions on it."
+            )
+            hint = hint if error.code in _OF_PERMISSIONS else ""
+            raise upload_failed(f"{error.code}: {error.message} (uploading {target}).{hint}") from None
         except OSError as error:
             raise upload_failed(f"{error.strerror or error} (reading what belongs into {target})") from error

@@ -108,7 +108,7 @@ class ChannelPlanner:
                 if error.code == "NoSuchBucket"
                 else download_failed(f"{error.code}: {error.message} ({channel.uri})")
             ) from None
-        _check_names(channel.name, found)
+        check_names(f'channel "{channel.name}"', found)
         return found
 
     def _of_prefix(self, location: S3Location, uri: str) -> list[Placement]:
@@ -181,7 +181,7 @@ def parse_manifest(data: bytes, uri: str) -> tuple[S3Location, list[str]]:
     """The prefix and the names that a manifest lists. Raises Refused for one that is not as documented."""
     try:
         entries = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # The latter: lists in lists in lists.
         raise download_failed(f"the manifest {uri} is not JSON: {error}") from None
     well_formed = (
         isinstance(entries, list)
@@ -189,6 +189,7 @@ def parse_manifest(data: bytes, uri: str) -> tuple[S3Location, list[str]]:
         and isinstance(entries[0], dict)
         and locations.is_valid(str(entries[0].get("prefix", "")))
         and all(isinstance(name, str) and name for name in entries[1:])
+        and all(_is_utf8(text) for text in (entries[0]["prefix"], *entries[1:]))
     )
     if not well_formed:
         raise download_failed(
@@ -197,28 +198,37 @@ def parse_manifest(data: bytes, uri: str) -> tuple[S3Location, list[str]]:
     return locations.parse(entries[0]["prefix"]), entries[1:]
 
 
-def _check_names(channel: str, placements: Sequence[Placement]) -> None:
-    """Refuse keys that no directory can hold, or that would leave the channel's."""
+def _is_utf8(text: str) -> bool:
+    """JSON can hold halves of surrogate pairs, which no key can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_names(place: str, placements: Sequence[Placement]) -> None:
+    """Refuse keys that no directory can hold, or that would leave ``place``, which is named so in messages."""
     files: dict[str, str] = {}
     folders: dict[str, str] = {}
     for placement in placements:
         key, parts = placement.info.key, placement.path.split("/")
         if any(part in ("", ".", "..") or "\0" in part for part in parts):
             raise download_failed(
-                f'the key "{key}" cannot be a file of channel "{channel}": its path "{placement.path}" has an empty '
-                'name, "." or ".."'
+                f'the key "{key}" cannot be a file of {place}: its path "{placement.path}" has an empty name, ".", '
+                '".." or a NUL character'
             )
         if any(len(part.encode()) > _LONGEST_NAME for part in parts):
-            raise download_failed(f'the key "{key}" cannot be a file of channel "{channel}": a name is too long')
+            raise download_failed(f'the key "{key}" cannot be a file of {place}: a name is too long')
         if other := files.get(placement.path) or folders.get(placement.path):
-            raise _clash(channel, key, other)
+            raise _clash(place, key, other)
         files[placement.path] = key
         for depth in range(1, len(parts)):
             folder = "/".join(parts[:depth])
             if folder in files:
-                raise _clash(channel, key, files[folder])
+                raise _clash(place, key, files[folder])
             folders[folder] = key
 
 
-def _clash(channel: str, key: str, other: str) -> Exception:
-    return download_failed(f'the keys "{other}" and "{key}" need the same path in channel "{channel}"')
+def _clash(place: str, key: str, other: str) -> Exception:
+    return download_failed(f'the keys "{other}" and "{key}" need the same path in {place}')

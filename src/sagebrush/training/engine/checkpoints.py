@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from sagebrush.substrate.errors import CallerError
 from sagebrush.training.engine import archive
-from sagebrush.training.engine.artefacts import ObjectWriter
-from sagebrush.training.engine.channels import ObjectReader, Permission, relative_path
+from sagebrush.training.engine.artefacts import ObjectWriter, Volume, why_no_key
+from sagebrush.training.engine.channels import ObjectReader, Permission, Placement, check_names, relative_path
 from sagebrush.training.engine.placing import FileFinder, copy_file
 from sagebrush.training.engine.refusals import download_failed, upload_failed
 from sagebrush.training.model.locations import S3Location
@@ -25,9 +25,21 @@ class CheckpointStore(ObjectReader, ObjectWriter, FileFinder, Protocol):
 
 
 class Checkpoints:
-    """The checkpoint folder of one host of one attempt. Uploads only what changed since it looked last."""
+    """The checkpoint folder of one host of one attempt. Uploads only what changed since it looked last.
 
-    def __init__(self, objects: CheckpointStore, allowed: Permission, location: S3Location, folder: archive.Folder):
+    ``volume_bytes`` bounds what it may hold; ``skipped`` tells what the last look left out, and why.
+    """
+
+    def __init__(
+        self,
+        objects: CheckpointStore,
+        allowed: Permission,
+        location: S3Location,
+        folder: archive.Folder,
+        volume_bytes: int | None = None,
+    ):
+        self.skipped: list[str] = []
+        self._volume_bytes = volume_bytes
         self._objects = objects
         self._allowed = allowed
         self._location = S3Location(location.bucket, location.key.rstrip("/"))
@@ -36,37 +48,45 @@ class Checkpoints:
         self._stored: dict[str, tuple[int, int]] = {}
 
     def restore(self, cancelled: Callable[[], bool] = lambda: False) -> int:
-        """Copy what S3 holds into the folder, before the job starts; the number of files."""
-        bucket, prefix = self._location
-        count = 0
+        """Copy what S3 holds into the folder, before the job starts; the number of files. Raises Refused, Cancelled."""
         root = self._folder.root / self._folder.path
-        root.mkdir(parents=True, exist_ok=True)
         try:
-            self._allowed("s3:ListBucket", f"arn:aws:s3:::{bucket}")
-            for info in self._objects.iterate(bucket, f"{prefix}/" if prefix else ""):
-                name = relative_path(info.key, prefix)
-                if info.key.endswith("/"):
-                    continue
-                if any(part in ("", ".", "..") for part in name.split("/")):
-                    raise download_failed(f'the checkpoint "{info.key}" cannot be a file of the checkpoint folder')
-                self._allowed("s3:GetObject", f"arn:aws:s3:::{bucket}/{info.key}")
-                target = root / name
+            root.mkdir(parents=True, exist_ok=True)
+            placements = self._found()
+            check_names("the checkpoint folder", placements)
+            for placement in placements:
+                target = root / placement.path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                copy_file(self._objects.path(info), target, cancelled)
-                count += 1
+                copy_file(self._objects.path(placement.info), target, cancelled)
         except CallerError as error:
             raise download_failed(f"{error.code}: {error.message} (checkpoints at {self._location})") from None
+        except OSError as error:
+            raise download_failed(
+                f"{error.strerror or error} while restoring the checkpoints at {self._location} ({error.filename})"
+            ) from error
         self._stored = self._look()
-        return count
+        return len(placements)
 
-    def upload(self, *, everything: bool = False) -> int:
-        """Store what changed, remove what the job removed; the number of changes.
+    def _found(self) -> list[Placement]:
+        """What S3 holds; keys that end with a slash are folders made by a console."""
+        bucket, prefix = self._location
+        self._allowed("s3:ListBucket", f"arn:aws:s3:::{bucket}")
+        found = []
+        for info in self._objects.iterate(bucket, f"{prefix}/" if prefix else ""):
+            if not info.key.endswith("/"):
+                self._allowed("s3:GetObject", f"arn:aws:s3:::{bucket}/{info.key}")
+                found.append(Placement(info, relative_path(info.key, prefix)))
+        return found
+
+    def upload(self, *, everything: bool = False, cancelled: Callable[[], bool] = lambda: False) -> int:
+        """Store what changed, remove what the job removed; the number of changes. Raises Refused, Cancelled.
 
         A file still being written is left for the next time: it has to look the same twice, unless ``everything``.
         """
         now = self._look()
+        due = [(name, look) for name, look in now.items() if self._due(name, look, everything)]
         try:
-            changes = sum(self._store(name, look) for name, look in now.items() if self._due(name, look, everything))
+            changes = sum(self._store(name, look, cancelled) for name, look in due)
             changes += sum(self._remove(name) for name in sorted(set(self._stored) - set(now)))
         except CallerError as error:
             raise upload_failed(f"{error.code}: {error.message} (checkpoints to {self._location})") from None
@@ -77,14 +97,17 @@ class Checkpoints:
         return self._stored.get(name) != look and (everything or self._seen.get(name) == look)
 
     def _look(self) -> dict[str, tuple[int, int]]:
-        self._entries = {entry.name: entry for entry in archive.contents_of([self._folder]).files}
+        contents = Volume(self._volume_bytes).take(archive.contents_of([self._folder]))
+        reasons = {entry.name: why_no_key(self._location.child(entry.name).key) for entry in contents.files}
+        self.skipped = contents.skipped + [f"{name}: {why}" for name, why in reasons.items() if why]
+        self._entries = {entry.name: entry for entry in contents.files if not reasons[entry.name]}
         return {name: (e.status.st_size, e.status.st_mtime_ns) for name, e in self._entries.items()}
 
-    def _store(self, name: str, look: tuple[int, int]) -> bool:
+    def _store(self, name: str, look: tuple[int, int], cancelled: Callable[[], bool]) -> bool:
         target = self._location.child(name)
         self._allowed("s3:PutObject", f"arn:aws:s3:::{target.bucket}/{target.key}")
         try:
-            self._objects.put(target.bucket, target.key, archive.read_entry(self._entries[name]))
+            self._objects.put(target.bucket, target.key, archive.read_entry(self._entries[name], cancelled))
         except OSError:
             return False  # Changed or removed by the job while it was read: the next look sees what became of it.
         self._stored[name] = look

@@ -46,9 +46,12 @@ def place(
     data = opt_ml / "input" / "data"
     folders = {data / name for name in channels}
     folders |= {(data / name / p.path).parent for name, placements in channels.items() for p in placements}
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
     count = sum(map(len, channels.values()))
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise download_failed(f"{error.strerror} while placing {count} input files ({error.filename})") from error
     if sandboxed and count <= MOST_BINDS:
         return tuple(
             Bind(objects.path(p.info), f"{DATA}/{name}/{p.path}", read_only=True)

@@ -36,7 +36,7 @@ def source_of(request: Mapping[str, Any]) -> str | None:
             return None
         try:
             given = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):  # No JSON, or too much of it: then it is the value itself.
             given = raw
     return given if isinstance(given, str) and given.startswith("s3://") else None
 

@@ -96,11 +96,11 @@ _ARROWS: dict[tuple[Event, Status], tuple[tuple[Secondary, ...], Phase]] = {
     (Event.STOP, Status.IN_PROGRESS): (_RUNNING, Phase(Status.STOPPING, Secondary.STOPPING)),
     (Event.STOPPED, Status.STOPPING): (_STOPPING, Phase(Status.STOPPED, Secondary.STOPPED)),
     (Event.RUNTIME_EXCEEDED, Status.IN_PROGRESS): (
-        (Secondary.UPLOADING,),
+        (Secondary.DOWNLOADING, Secondary.UPLOADING),
         Phase(Status.STOPPED, Secondary.MAX_RUNTIME_EXCEEDED),
     ),
     (Event.WAIT_EXCEEDED, Status.IN_PROGRESS): (
-        (*_WAITING, Secondary.UPLOADING),
+        (*_WAITING, Secondary.DOWNLOADING, Secondary.UPLOADING),
         Phase(Status.STOPPED, Secondary.MAX_WAIT_TIME_EXCEEDED),
     ),
 }

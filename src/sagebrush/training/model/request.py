@@ -19,6 +19,9 @@ Request = Mapping[str, Any]
 #: Hosts of one job on one machine; the number is part of a loopback address.
 MOST_HOSTS = 100
 DEFAULT_CHECKPOINT_PATH = "/opt/ml/checkpoints"
+#: Bytes: far below a kernel's longest path, and its longest name.
+_LONGEST_LOCAL_PATH = 1024
+_LONGEST_NAME = 255
 #: Folders of /opt/ml that have a meaning of their own.
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
 #: Members of CreateTrainingJob that would change what runs, and that Sagebrush does not do yet.
@@ -167,7 +170,17 @@ def _checkpoints(request: Request) -> Iterator[str]:
     if not locations.is_valid(config["S3Uri"]):
         yield f"S3Uri of CheckpointConfig is not a valid S3 URI: {config['S3Uri']}"
     path = config.get("LocalPath", DEFAULT_CHECKPOINT_PATH).rstrip("/")
-    if not path.startswith("/opt/ml/") or ".." in path.split("/"):
+    try:
+        encoded = path.encode()
+    except UnicodeEncodeError:
+        encoded = b"\0"  # Half of a surrogate pair is no more a path than NUL is.
+    too_long = len(encoded) > _LONGEST_LOCAL_PATH or max(map(len, encoded.split(b"/"))) > _LONGEST_NAME
+    if too_long or b"\0" in encoded:
+        yield (
+            f"LocalPath of CheckpointConfig must be a path of at most {_LONGEST_LOCAL_PATH} bytes, each name in it of "
+            f"at most {_LONGEST_NAME}, in UTF-8 without NUL characters."
+        )
+    elif not path.startswith("/opt/ml/") or ".." in path.split("/"):
         yield f"LocalPath of CheckpointConfig must be a folder under /opt/ml, but is '{path}'."
     elif any(path == folder or path.startswith(f"{folder}/") for folder in _RESERVED):
         yield f"LocalPath of CheckpointConfig cannot be '{path}': that folder has another use."

@@ -28,3 +28,17 @@ def waiting(ahead: int, wanted: str, free: str) -> str:
     """What a job in the queue waits for; ``ahead`` counts the jobs before it."""
     position = "Next in the queue" if ahead == 0 else f"{ahead} job{'s' if ahead > 1 else ''} ahead in the queue"
     return f"{MESSAGES[Secondary.PENDING]}. {position}; needs {wanted}, {free}."
+
+
+def printable(text: str) -> str:
+    """Text that any database takes: file names may hold bytes that are no UTF-8, keys NUL characters."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
+def could_not_finish(step: str, error: Exception, resource_id: str) -> str:
+    """Why the platform ended a job that it could not bring further; short enough to keep its last sentence."""
+    told = f"{type(error).__name__}: {error}"[:600]
+    return (
+        f"The platform could not finish the step {step}: {told}. The platform's log has the details under "
+        f"{resource_id}."
+    )

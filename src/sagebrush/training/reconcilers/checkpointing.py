@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from sagebrush.training.engine.archive import Folder
+from sagebrush.training.engine.artefacts import volume_bytes
 from sagebrush.training.engine.checkpoints import Checkpoints
 from sagebrush.training.engine.opt_ml import checkpoint_path
-from sagebrush.training.engine.refusals import Refused
+from sagebrush.training.engine.refusals import Cancelled, Refused
 from sagebrush.training.model import locations
 from sagebrush.training.reconcilers.job import Job
 
@@ -23,12 +25,13 @@ class Checkpointing:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, int, str], Checkpoints] = {}
         self._running: dict[tuple[str, int, str], Future[int]] = {}
+        self._broken_off: dict[tuple[str, int, str], threading.Event] = {}
         self._last_us: dict[str, int] = {}
 
     def restore(self, job: Job, host: str) -> None:
         """Bring a host's checkpoints from S3, where the job has any. Raises Refused, Cancelled."""
         if checkpoints := self._of(job, host):
-            checkpoints.restore(job.stop_check())
+            checkpoints.restore(job.start_check())
 
     def upload_sometimes(self, job: Job) -> None:
         """Begin an upload in the background when it is time for one and none is on its way."""
@@ -43,26 +46,37 @@ class Checkpointing:
             checkpoints = self._of(job, host)
             with self._lock:
                 if checkpoints is not None and (key not in self._running or self._running[key].done()):
-                    self._running[key] = self._pool.submit(checkpoints.upload)
+                    ended = self._broken_off[key] = threading.Event()
+                    self._running[key] = self._pool.submit(checkpoints.upload, cancelled=ended.is_set)
 
-    def finish(self, job: Job) -> None:
-        """Upload what is left, after the job's processes ended. Raises Refused."""
+    def finish(self, job: Job, cancelled: Callable[[], bool]) -> list[str]:
+        """Upload what is left, after the job's processes ended; what was left out. Raises Refused, Cancelled."""
+        skipped: list[str] = []
         for host in job.cluster.names:
             checkpoints = self._of(job, host)
             if checkpoints is None:
                 continue
             with self._lock:
-                running = self._running.pop((job.row.id, job.attempt.number, host), None)
+                key = (job.row.id, job.attempt.number, host)
+                running = self._running.pop(key, None)
+                if ended := self._broken_off.pop(key, None):
+                    # Begun anew below, where it can be cancelled with this step.
+                    ended.set()
             # A refusal while it ran counts only if it is one still; anything else is a defect.
-            if running is not None and not isinstance(error := running.exception(), Refused | None) and error:
+            if running is not None and not isinstance(error := running.exception(), Refused | Cancelled | None):
                 raise error
-            checkpoints.upload(everything=True)
+            checkpoints.upload(everything=True, cancelled=cancelled)
+            skipped += checkpoints.skipped
+        return skipped
 
     def forget(self, resource_id: str) -> None:
-        """Drop what is remembered of an ended job."""
+        """Drop what is remembered of an ended job; an upload that still runs ends."""
         with self._lock:
             self._last_us.pop(resource_id, None)
-            for known in (self._known, self._running):
+            for key, ended in self._broken_off.items():
+                if key[0] == resource_id:
+                    ended.set()
+            for known in (self._known, self._running, self._broken_off):
                 for key in [key for key in known if key[0] == resource_id]:
                     del known[key]
 
@@ -78,5 +92,6 @@ class Checkpointing:
                     job.allowed,
                     locations.parse(config["S3Uri"]),
                     Folder(job.opt_ml(host), checkpoint_path(config)),
+                    volume_bytes(job.request["ResourceConfig"]),
                 )
             return self._known[key]

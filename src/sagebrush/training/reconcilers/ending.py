@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import logging
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
@@ -12,14 +12,20 @@ from sagebrush.substrate.errors import JobFailure
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Done
 from sagebrush.training import tables
+from sagebrush.training.engine.removal import remove_tree
+from sagebrush.training.model import wording
 from sagebrush.training.model.phases import Event
 from sagebrush.training.reconcilers.job import LOG_GROUP, Job, job_directory
+
+_log = logging.getLogger(__name__)
 
 BEFORE_TERMINAL = faultpoints.declare("training.before-terminal-record")
 AFTER_TERMINAL = faultpoints.declare("training.after-terminal-record")
 
 #: How many jobs at the head of the queue are woken when capacity becomes free.
 _WOKEN = 20
+#: Characters: a deep path can be longer than a log event may be.
+_LONGEST_NOTICE = 1000
 
 
 def conclude(job: Job, event: Event, failure: JobFailure | None = None, *, notices: Sequence[str] = ()) -> Done:
@@ -34,7 +40,7 @@ def conclude(job: Job, event: Event, failure: JobFailure | None = None, *, notic
         now = platform.clock.now_us()
         changes = {
             "ended_us": now,
-            "failure_reason": None if failure is None else failure.reason(),
+            "failure_reason": None if failure is None else wording.printable(failure.reason()),
             "metrics": tables.metrics_of(tx, job.row.id) or None,
         }
         job.enter(tx, event, changes=changes)
@@ -55,7 +61,7 @@ def _tell(job: Job, notices: Sequence[str], now_us: int, tx: Connection) -> None
     logs = tables.host_logs(tx, job.row.id, job.attempt.number)
     if notices and logs:
         telemetry = job.platform.telemetry.of(job.row.account, job.row.region)
-        events = [(now_us // 1000, f"[sagebrush] {notice}") for notice in notices]
+        events = [(now_us // 1000, wording.printable(f"[sagebrush] {notice}"[:_LONGEST_NOTICE])) for notice in notices]
         telemetry.logs.append(tx, LOG_GROUP, min(logs, key=lambda log: log.host).stream, events)
 
 
@@ -72,5 +78,11 @@ def wake_queue(platform: Platform, tx: Connection) -> None:
 
 
 def remove_directory(platform: Platform, resource_id: str) -> None:
-    """Remove everything of an ended job from disk; what a kill leaves is swept at the next start."""
-    shutil.rmtree(job_directory(platform.settings.data_dir, resource_id), ignore_errors=True)
+    """Remove everything of an ended job from disk; what a kill leaves is swept at the next start.
+
+    What cannot be removed is told in the platform's log and hinders nobody: the job has ended.
+    """
+    try:
+        remove_tree(job_directory(platform.settings.data_dir, resource_id))
+    except OSError as error:
+        _log.warning("the directory of the ended job %s could not be removed: %s", resource_id, error)

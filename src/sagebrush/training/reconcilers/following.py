@@ -11,7 +11,7 @@ from sagebrush.substrate import faultpoints
 from sagebrush.substrate.compute import Observation
 from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.training import tables
-from sagebrush.training.model import times, wording
+from sagebrush.training.model import wording
 from sagebrush.training.model.phases import Event, Status
 from sagebrush.training.reconcilers.checkpointing import Checkpointing
 from sagebrush.training.reconcilers.ending import conclude, wake_queue
@@ -121,14 +121,14 @@ class Follower:
             return True
         if self._seconds_left(job) > 0:
             return False
-        why = _deadline(job)[1]
+        why = job.deadline[1]
         job.platform.store.write(lambda tx: tables.set_ending(tx, job.attempt, why))
         return True
 
     def _seconds_left(self, job: Job) -> float:
         if job.phase.status is Status.STOPPING or job.attempt.ending is not None:
             return _QUIET
-        return (_deadline(job)[0] - job.platform.clock.now_us()) / 1e6
+        return (job.deadline[0] - job.platform.clock.now_us()) / 1e6
 
     # -- memory ---------------------------------------------------------------------------------------------------
 
@@ -151,11 +151,3 @@ class Follower:
             directory = job.directory(host)
             if directory.is_dir():
                 job.platform.compute.launcher.watch(directory, lambda: wakeups.notify(resource_id))
-
-
-def _deadline(job: Job) -> tuple[int, str]:
-    """The earlier of both deadlines and its name."""
-    condition = job.request["StoppingCondition"]
-    runtime = times.runtime_deadline_us(condition, job.row.body.get("started_us", job.row.created_us))
-    wait = times.wait_deadline_us(condition, job.row.created_us)
-    return (runtime, "runtime") if wait is None or runtime <= wait else (wait, "wait")

@@ -15,7 +15,7 @@ from sagebrush.substrate.resources import Lease, Row, fetch_by_id, transition
 from sagebrush.training import tables
 from sagebrush.training.engine.job_credentials import SECONDS, SESSION_NAME
 from sagebrush.training.engine.refusals import Refused
-from sagebrush.training.model import phases, wording
+from sagebrush.training.model import phases, times, wording
 from sagebrush.training.model.cluster import Cluster, cluster_of
 from sagebrush.training.model.description import phase_of
 from sagebrush.training.model.phases import Phase
@@ -67,6 +67,28 @@ class Job:
         """What is known of every host now, in order."""
         return {host: self.platform.compute.launcher.observe(self.directory(host)) for host in self.cluster.names}
 
+    def kill(self) -> bool:
+        """Kill every host that runs; False when none did."""
+        live = [host for host, seen in self.observations().items() if seen.phase in ("starting", "running")]
+        for host in live:
+            self.platform.compute.launcher.kill(self.directory(host))
+        return bool(live)
+
+    @property
+    def deadline(self) -> tuple[int, str]:
+        """The earlier of both deadlines and its name, as ``Attempt.ending`` has it."""
+        condition = self.request["StoppingCondition"]
+        runtime = times.runtime_deadline_us(condition, self.row.body.get("started_us", self.row.created_us))
+        wait = times.wait_deadline_us(condition, self.row.created_us)
+        return (runtime, "runtime") if wait is None or runtime <= wait else (wait, "wait")
+
+    def deadline_passed(self) -> phases.Event | None:
+        """The event that a passed deadline is; None while there is time left."""
+        until, why = self.deadline
+        if self.platform.clock.now_us() < until:
+            return None
+        return phases.Event.RUNTIME_EXCEEDED if why == "runtime" else phases.Event.WAIT_EXCEEDED
+
     def allowed(self, action: str, resource_arn: str) -> None:
         """Whether the job's role may do this. Raises CallerError AccessDenied."""
         self.platform.identity.authorize(self._principal, action, resource_arn)
@@ -100,6 +122,11 @@ class Job:
             return stopped
 
         return check
+
+    def start_check(self) -> Callable[[], bool]:
+        """As :meth:`stop_check`, and true past a deadline too."""
+        stopped = self.stop_check()
+        return lambda: stopped() or self.deadline_passed() is not None
 
     def enter(
         self, tx: Any, event: phases.Event, *, message: str | None = None, changes: Mapping[str, Any] | None = None

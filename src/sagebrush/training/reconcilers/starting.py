@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from sagebrush.training import tables
 from sagebrush.training.engine import command, job_credentials, opt_ml, placing, submit_directory, variables
 from sagebrush.training.engine.channels import Channel, ChannelPlanner, Plan, channels_of
 from sagebrush.training.engine.refusals import Cancelled, Refused
+from sagebrush.training.engine.removal import remove_tree
 from sagebrush.training.model import cluster
 from sagebrush.training.model.cluster import Host
 from sagebrush.training.model.phases import Event
@@ -50,6 +50,9 @@ class Starter:
     def launch(self, job: Job) -> Again | Done:
         """Prepare and start every host that was not started yet, then record that the job trains."""
         absent = [host for host, seen in job.observations().items() if seen.phase == "absent"]
+        if absent and (over := job.deadline_passed()):
+            # Time runs from the admission: data that takes too long must not hold the capacity for ever.
+            return _end(job, over)
         try:
             spec = spec_of(job)
             if absent:
@@ -63,7 +66,7 @@ class Starter:
         except Cancelled:
             return Again()
         except Refused as refused:
-            return _give_up(job, refused.failure)
+            return _end(job, Event.FAIL, refused.failure)
         faultpoints.reach(AFTER_LAUNCH)
         job.platform.store.write(lambda tx: _record_training(job, events, tx))
         faultpoints.reach(AFTER_TRAINING)
@@ -91,8 +94,7 @@ class Starter:
     def _prepare(self, job: Job, host: Host, channels: Sequence[Channel], plan: Plan) -> _Prepared:
         """Make one host's /opt/ml anew."""
         root = job.opt_ml(host.name)
-        if root.exists():
-            shutil.rmtree(root)
+        remove_tree(root)
         opt_ml.make_folders(root)
         opt_ml.write_config(
             root,
@@ -109,7 +111,7 @@ class Starter:
                 plan[host.name],
                 root,
                 sandboxed=sandboxed,
-                cancelled=job.stop_check(),
+                cancelled=job.start_check(),
             )
         except CallerError as error:
             # An object that was replaced or deleted between listing and placing.
@@ -120,12 +122,9 @@ class Starter:
         return _Prepared(host, binds)
 
 
-def _give_up(job: Job, failure: JobFailure) -> Again | Done:
-    """Fail a job, once none of its hosts runs: some may have been launched before a kill, the others are refused."""
-    live = [host for host, seen in job.observations().items() if seen.phase in ("starting", "running")]
-    for host in live:
-        job.platform.compute.launcher.kill(job.directory(host))
-    return Again(_LOOK_AT_KILLED) if live else conclude(job, Event.FAIL, failure)
+def _end(job: Job, event: Event, failure: JobFailure | None = None) -> Again | Done:
+    """End a job, once none of its hosts runs: some may have been launched before a kill, the others are refused."""
+    return Again(_LOOK_AT_KILLED) if job.kill() else conclude(job, event, failure)
 
 
 def _sandboxed(job: Job) -> bool:

@@ -40,10 +40,14 @@ def sweep(platform: Platform) -> int:
     root = platform.settings.data_dir / "jobs"
     removed = 0
     for directory in sorted(root.iterdir()) if root.is_dir() else []:
-        row = platform.store.read(partial(_row, directory.name))
-        if row is None or (row.kind == TRAINING_JOB.kind and row.status in TERMINAL):
-            remove_directory(platform, directory.name)
-            removed += 1
+        try:
+            row = platform.store.read(partial(_row, directory.name))
+            if row is None or (row.kind == TRAINING_JOB.kind and row.status in TERMINAL):
+                remove_directory(platform, directory.name)
+                removed += not directory.exists()
+        except Exception:
+            # One bad directory must not keep the rest.
+            _log.exception("the directory %s could not be swept", directory)
     return removed
 
 

@@ -6,14 +6,19 @@ and uploads can be repeated without a second effect, and what is recorded is rec
 
 from __future__ import annotations
 
+import time
+
+from sagebrush.substrate.errors import JobFailure
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.substrate.resources import Lease, Resource, Row
 from sagebrush.training import tables
+from sagebrush.training.model import wording
 from sagebrush.training.model.description import phase_of
-from sagebrush.training.model.phases import TERMINAL, Secondary
+from sagebrush.training.model.phases import TERMINAL, Event, Secondary, Status
 from sagebrush.training.reconcilers.builds import EnvironmentBuilds
 from sagebrush.training.reconcilers.checkpointing import Checkpointing
+from sagebrush.training.reconcilers.ending import conclude
 from sagebrush.training.reconcilers.finishing import Finisher
 from sagebrush.training.reconcilers.following import Follower
 from sagebrush.training.reconcilers.job import Job
@@ -21,6 +26,10 @@ from sagebrush.training.reconcilers.queueing import Queue
 from sagebrush.training.reconcilers.starting import Starter
 from sagebrush.training.reconcilers.sweeping import Sweeper
 from sagebrush.training.resources import TRAINING_JOB
+
+#: How long giving up waits for killed processes to be gone, and how often it looks (seconds).
+_KILL_US = 10_000_000
+_LOOK_AT_KILLED = 0.1
 
 
 class TrainingJobReconciler:
@@ -48,9 +57,30 @@ class TrainingJobReconciler:
             return Done()
         outcome = self._step(Job(platform, row, lease, attempt), phase.secondary)
         if isinstance(outcome, Done):
-            self._follower.forget(row.id)
-            self._checkpointing.forget(row.id)
+            self._forget(row)
         return outcome
+
+    def give_up(self, platform: Platform, row: Row, lease: Lease, error: Exception) -> Again | Done:
+        """End a job that the platform cannot bring further, and say why."""
+        attempt = platform.store.read(lambda conn: tables.last_attempt(conn, row.id))
+        phase = phase_of(row)
+        if phase.status in TERMINAL or attempt is None:
+            return Done()
+        job = Job(platform, row, lease, attempt)
+        until = platform.clock.monotonic_us() + _KILL_US
+        # Waited for here: a step between would take the kill for the job's own end.
+        while job.kill():
+            if platform.clock.monotonic_us() > until:
+                return Again(_LOOK_AT_KILLED)
+            time.sleep(_LOOK_AT_KILLED)
+        self._forget(row)
+        told = wording.could_not_finish(phase.secondary.value, error, row.id)
+        event = Event.STOPPED if phase.status is Status.STOPPING else Event.FAIL
+        return conclude(job, event, JobFailure("InternalServerError", told))
+
+    def _forget(self, row: Row) -> None:
+        self._follower.forget(row.id)
+        self._checkpointing.forget(row.id)
 
     def _step(self, job: Job, secondary: Secondary) -> Again | Done:
         if secondary is Secondary.DOWNLOADING:
