@@ -80,7 +80,7 @@ SCOPE = "AWS4-HMAC-SHA256 Credential=AKID/20260102/us-east-1/sagemaker/aws4_requ
 
 def ours(name: str) -> Callable[[], object]:
     """One request through our engine."""
-    from sagebrush.substrate.wire import Engine
+    from sagebrush.substrate.wire.engine import Engine
     from sagebrush.substrate.wire.http import HttpRequest
 
     service, operation, path, body, result = CASES[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import tarfile
@@ -13,9 +14,10 @@ import botocore.session
 import pytest
 from botocore.validate import validate_parameters
 
+from sagebrush.server.job_credentials import job_credentials
+from sagebrush.substrate.identity import job_credentials as tokens
 from sagebrush.substrate.resources import check
-from sagebrush.training import CAPABILITY, job_credentials
-from sagebrush.training.engine import job_credentials as tokens
+from sagebrush.training import CAPABILITY
 from tests.training.requests import BUCKET, channel, job_request
 from tests.training.running import Running, eventually, start
 
@@ -332,7 +334,7 @@ def test_credentials_are_given_to_live_jobs_only(running: Running) -> None:
     claims = tokens.check(running.platform.identity, token)
     later = tokens.issue(
         running.platform.identity,
-        tokens.Claims(claims.resource_id, claims.job_arn, claims.role_arn, claims.attempt + 1),
+        dataclasses.replace(claims, attempt=claims.attempt + 1),
     )
     with pytest.raises(Exception, match="not running"):
         job_credentials(running.platform, later)

@@ -13,6 +13,7 @@ from sagebrush.server.ballast import Ballast
 from sagebrush.server.capabilities import CAPABILITIES, SERVED_SERVICES
 from sagebrush.server.composition import open_platform
 from sagebrush.server.data_directory import CONTROL_SOCKET, DataDirectory
+from sagebrush.server.job_credentials import job_credentials
 from sagebrush.server.process import begin, run
 from sagebrush.server.serving import serve, wait_for_predecessor
 from sagebrush.substrate.clock import SystemClock, to_datetime
@@ -21,8 +22,7 @@ from sagebrush.substrate.identity import ensure_seed
 from sagebrush.substrate.identity.certificates import aws_regions, ensure_certificates
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import ReconcileLoop
-from sagebrush.substrate.wire import Engine
-from sagebrush.training import job_credentials
+from sagebrush.substrate.wire.engine import Engine
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,8 @@ Exception
 ├── CallerError   the caller can act on it: an AWS code and AWS's wording, sent as the response
 └── Fault         ours: the caller gets a request id, the log gets the traceback
 JobFailure        not an exception: the recorded outcome of user code that failed
+Refused           carries a JobFailure from where it is found to the step that records it
+Cancelled         the owner of a piece of work does not want it any more
 """
 
 from __future__ import annotations
@@ -64,3 +66,15 @@ class JobFailure:
         if len(text) > FAILURE_REASON_LIMIT:
             text = text[: FAILURE_REASON_LIMIT - 1] + "…"
         return text
+
+
+class Refused(Exception):
+    """The work cannot go on, and its owner can mend it: the failure to record. Raised in engines, caught by steps."""
+
+    def __init__(self, failure: JobFailure):
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Cancelled(Exception):
+    """Work was broken off because its owner asked for it (the job is being stopped)."""

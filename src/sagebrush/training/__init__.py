@@ -9,11 +9,11 @@ Start reading in ``model/phases.py``, then ``reconcilers/training_job.py``.
 """
 
 from sagebrush.substrate.calls import Capability, Service
-from sagebrush.training.operations import NAMING_ONE_JOB, OPERATIONS, job_credentials, named_job
+from sagebrush.training.operations import NAMING_ONE_JOB, OPERATIONS, is_live, named_job
 from sagebrush.training.reconcilers.training_job import TrainingJobReconciler
 from sagebrush.training.resources import TRAINING_JOB
 
-__all__ = ["CAPABILITY", "job_credentials"]
+__all__ = ["CAPABILITY"]
 
 CAPABILITY = Capability(
     name="training",
@@ -27,4 +27,5 @@ CAPABILITY = Capability(
     ),
     resources=(TRAINING_JOB,),
     reconcilers=(TrainingJobReconciler(),),
+    runs={TRAINING_JOB.kind: is_live},
 )

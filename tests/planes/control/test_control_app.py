@@ -26,7 +26,7 @@ from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.identity import ensure_seed
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.wire import Engine
+from sagebrush.substrate.wire.engine import Engine
 
 URL = "http://127.0.0.1:4600/"
 TARGET = "Logs_20140328."

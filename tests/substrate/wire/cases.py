@@ -8,7 +8,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from sagebrush.substrate.wire import Engine
+from sagebrush.substrate.wire.engine import Engine
 from sagebrush.substrate.wire.model import Service
 
 _PATH = "the endpoint's own path is the client's configuration"

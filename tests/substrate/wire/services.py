@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from sagebrush.substrate.wire import Engine
+from sagebrush.substrate.wire.engine import Engine
 
 SERVED = (
     "sagemaker",

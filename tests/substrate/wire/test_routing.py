@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sagebrush.substrate.errors import CallerError
-from sagebrush.substrate.wire import Engine
+from sagebrush.substrate.wire.engine import Engine
 from sagebrush.substrate.wire.http import HttpRequest
 from tests.substrate.wire.services import engine
 

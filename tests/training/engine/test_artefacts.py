@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 from sagebrush.substrate.clock import SystemClock
-from sagebrush.substrate.errors import access_denied
+from sagebrush.substrate.compute.removal import remove_tree
+from sagebrush.substrate.errors import Cancelled, Refused, access_denied
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.store import OBJECTS, open_store
 from sagebrush.training.engine.archive import MOST_LEVELS, Folder, contents_of, read_beginning, tar_gz
 from sagebrush.training.engine.artefacts import ArtefactUploader
 from sagebrush.training.engine.checkpoints import Checkpoints
-from sagebrush.training.engine.refusals import Cancelled, Refused
-from sagebrush.training.engine.removal import remove_tree
 from sagebrush.training.engine.submit_directory import ARCHIVE, place_code, source_of
 from sagebrush.training.model.locations import S3Location
 from tests.training.requests import ROLE

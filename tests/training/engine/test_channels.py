@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from sagebrush.substrate.clock import SystemClock
-from sagebrush.substrate.errors import access_denied
+from sagebrush.substrate.errors import Cancelled, Refused, access_denied
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.store import OBJECTS, open_store
 from sagebrush.training.engine.channels import ChannelPlanner, Plan, channels_of, relative_path
 from sagebrush.training.engine.placing import MOST_BINDS, place
-from sagebrush.training.engine.refusals import Cancelled, Refused
 from sagebrush.training.model.cluster import Cluster, cluster_of
 from tests.training.requests import ROLE, channel
 

@@ -11,7 +11,8 @@ import pytest
 
 from sagebrush.substrate.compute import Environment
 from sagebrush.substrate.errors import CallerError
-from sagebrush.training.engine import command, job_credentials, opt_ml
+from sagebrush.substrate.identity import job_credentials
+from sagebrush.training.engine import command, opt_ml
 from sagebrush.training.engine.channels import channels_of
 from sagebrush.training.engine.variables import JobIdentity, job_variables
 from sagebrush.training.model.cluster import cluster_of
@@ -115,7 +116,7 @@ class Key:
         return hmac.compare_digest(self.sign(purpose, payload), mac)
 
 
-CLAIMS = job_credentials.Claims("01ID", "arn:job", ROLE, 2)
+CLAIMS = job_credentials.Claims("training-job", "01ID", "arn:job", ROLE, 2)
 
 
 def test_a_token_says_what_was_put_into_it() -> None:
@@ -125,7 +126,8 @@ def test_a_token_says_what_was_put_into_it() -> None:
 def test_any_changed_token_is_refused() -> None:
     token = job_credentials.issue(Key(), CLAIMS)
     payload, _, mac = token.partition(".")
-    other = job_credentials.issue(Key(), job_credentials.Claims("01ID", "arn:job", "arn:other", 2)).partition(".")[0]
+    changed = job_credentials.Claims("training-job", "01ID", "arn:job", "arn:other", 2)
+    other = job_credentials.issue(Key(), changed).partition(".")[0]
     for forged in ("", ".", "x.y", "ü", payload, f"{payload}.", f"{payload}.{mac[:-2]}", f"{other}.{mac}", "Bearer x"):
         with pytest.raises(CallerError) as caught:
             job_credentials.check(Key(), forged)

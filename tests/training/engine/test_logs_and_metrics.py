@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagebrush.training.engine import log_follower, metrics
-from sagebrush.training.engine.log_follower import LogLine
+from sagebrush.substrate.compute import output_reading
+from sagebrush.substrate.compute.output_reading import LogLine
+from sagebrush.training.engine import metrics
 from sagebrush.training.engine.metrics import MetricScanner
 from sagebrush.training.model import builtin
 
@@ -21,29 +22,30 @@ def lines(*texts: str) -> list[LogLine]:
 def test_only_whole_lines_are_read_until_the_writer_has_ended(tmp_path: Path) -> None:
     log = tmp_path / "output.log"
     log.write_bytes(b"5 one\n6 two\n7 thr")
-    first = log_follower.read(log, 0)
+    first = output_reading.read(log, 0)
     assert [line.text for line in first.lines] == ["one", "two"]
     assert first.end == len(b"5 one\n6 two\n")
-    assert log_follower.read(log, first.end).lines == ()
-    rest = log_follower.read(log, first.end, ended=True)
+    assert output_reading.read(log, first.end).lines == ()
+    rest = output_reading.read(log, first.end, ended=True)
     assert rest.lines == (LogLine(7, "thr"),)
 
 
 def test_a_missing_log_is_an_empty_one(tmp_path: Path) -> None:
-    assert log_follower.read(tmp_path / "none", 0, ended=True).lines == ()
-    assert log_follower.tail(tmp_path / "none") == []
+    assert output_reading.read(tmp_path / "none", 0, ended=True).lines == ()
+    assert output_reading.tail(tmp_path / "none") == []
 
 
 def test_control_characters_are_shown_as_sagemaker_shows_them(tmp_path: Path) -> None:
     log = tmp_path / "output.log"
     log.write_bytes("1 a\tb\r50%\x1b[0m ü\n2 \n".encode())
-    assert [line.text for line in log_follower.read(log, 0).lines] == ["a#011b#01550%#033[0m ü", " "]
+    assert [line.text for line in output_reading.read(log, 0).lines] == ["a#011b#01550%#033[0m ü", " "]
 
 
 def test_a_line_torn_by_a_full_disk_is_shown_at_its_neighbours_time(tmp_path: Path) -> None:
     log = tmp_path / "output.log"
     log.write_bytes(b"5 one\n\ntorn without a stamp\n6 two\n")
-    assert log_follower.read(log, 0).lines == (LogLine(5, "one"), LogLine(5, "torn without a stamp"), LogLine(6, "two"))
+    torn = LogLine(5, "torn without a stamp")
+    assert output_reading.read(log, 0).lines == (LogLine(5, "one"), torn, LogLine(6, "two"))
 
 
 @given(
@@ -58,21 +60,21 @@ def test_reading_in_pieces_gives_every_line_once(
     found: list[LogLine] = []
     offset = 0
     while True:
-        read = log_follower.read(log, offset, most_bytes=max(chunk, 40 * 4))
+        read = output_reading.read(log, offset, most_bytes=max(chunk, 40 * 4))
         found += read.lines
         offset = read.end
         if not read.more:
             break
-    assert [line.text for line in found] == [log_follower.escaped(text) or " " for text in texts]
+    assert [line.text for line in found] == [output_reading.escaped(text) or " " for text in texts]
     assert [line.timestamp_ms for line in found] == list(range(len(texts)))
 
 
 def test_the_tail_is_the_last_whole_lines(tmp_path: Path) -> None:
     log = tmp_path / "output.log"
     log.write_text("".join(f"{i} line {i}\n" for i in range(1000)))
-    assert log_follower.tail(log, 100)[-2:] == ["line 998", "line 999"]
-    assert all(text.startswith("line ") for text in log_follower.tail(log, 100))
-    assert len(log_follower.tail(log)) == 1000
+    assert output_reading.tail(log, 100)[-2:] == ["line 998", "line 999"]
+    assert all(text.startswith("line ") for text in output_reading.tail(log, 100))
+    assert len(output_reading.tail(log)) == 1000
 
 
 def test_every_line_that_matches_gives_a_point() -> None:
@@ -105,7 +107,7 @@ def test_an_expression_that_takes_for_ever_is_given_up_and_the_others_go_on() ->
 
 def test_xgboosts_lines_give_training_and_validation_metrics() -> None:
     scanner = MetricScanner(builtin.effective_definitions("xgboost", []), builtin.needed_texts("xgboost", []))
-    text = log_follower.escaped("[12]\ttrain-rmse:1.5e-05\tvalidation-rmse:8.25\tvalidation-error:0")
+    text = output_reading.escaped("[12]\ttrain-rmse:1.5e-05\tvalidation-rmse:8.25\tvalidation-error:0")
     assert {p.name: p.value for p in scanner.scan(lines(text))} == {
         "train:rmse": 1.5e-05,
         "validation:rmse": 8.25,

@@ -11,7 +11,8 @@ from sagebrush.substrate.clock import to_datetime
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.identity import Principal
 from sagebrush.substrate.platform import Platform
-from sagebrush.substrate.wire import Engine, Routed, sigv4
+from sagebrush.substrate.wire import sigv4
+from sagebrush.substrate.wire.engine import Engine, Routed
 from sagebrush.substrate.wire.http import HttpRequest, HttpResponse
 
 log = logging.getLogger("sagebrush.requests")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sagebrush.substrate.calls.call import Call, Handler
 
 if TYPE_CHECKING:
+    from sagebrush.substrate.identity.job_credentials import Claims
+    from sagebrush.substrate.platform import Platform
     from sagebrush.substrate.reconcile import Reconciler
     from sagebrush.substrate.resources import Resource
 
@@ -40,9 +42,13 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A capability, whole; each capability package exports one as ``CAPABILITY``."""
+    """A capability, whole; each capability package exports one as ``CAPABILITY``.
+
+    ``runs`` says, for each kind of resource that runs user code, whether the attempt of a token is still live.
+    """
 
     name: str
     services: tuple[Service, ...]
     resources: tuple[Resource, ...] = ()
     reconcilers: tuple[Reconciler, ...] = ()
+    runs: Mapping[str, Callable[[Platform, Claims], bool]] = field(default_factory=dict)

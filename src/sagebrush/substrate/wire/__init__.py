@@ -2,9 +2,6 @@
 
 Start reading at :mod:`engine`; then ``routing`` -> ``reading`` (``json_reader``, ``query_reader``, ``xml_reader``,
 ``locations``, ``validate``) -> ``writing`` and ``errors_format``. Signatures stand apart in :mod:`sigv4`. Everything
-is pure and synchronous: no I/O, no clock, no settings.
+is pure and synchronous: no I/O, no clock, no settings. The package imports none of it, so that the front door can have
+signatures without service models.
 """
-
-from sagebrush.substrate.wire.engine import Engine, Routed
-
-__all__ = ["Engine", "Routed"]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from sagebrush.training.engine.refusals import Cancelled
+from sagebrush.substrate.errors import Cancelled
 
 #: Folders within folders that are archived; what lies deeper is left out with a notice. Unpacking a deeper archive
 #: fails in most tools, as its paths are longer than a kernel takes.

@@ -12,7 +12,7 @@ from typing import Any
 
 import regex
 
-from sagebrush.training.engine.log_follower import LogLine
+from sagebrush.substrate.compute.output_reading import LogLine
 
 #: Seconds one expression may take on one line; one that takes longer is not searched again in this job.
 TIME_LIMIT = 0.25

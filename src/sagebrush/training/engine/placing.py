@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Protocol
 
 from sagebrush.substrate.compute import Bind
+from sagebrush.substrate.errors import Cancelled
 from sagebrush.substrate.objects import ObjectInfo
 from sagebrush.training.engine.channels import Placement
-from sagebrush.training.engine.refusals import Cancelled, download_failed
+from sagebrush.training.engine.refusals import download_failed
 
 #: More bind mounts than this cost more than the copy of what are then mostly small files.
 MOST_BINDS = 64

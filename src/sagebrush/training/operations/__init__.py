@@ -9,13 +9,13 @@ from sagebrush.substrate.calls import Call, Handler
 from sagebrush.training.operations.create_training_job import create_training_job
 from sagebrush.training.operations.delete_training_job import delete_training_job
 from sagebrush.training.operations.describe_training_job import describe_training_job
-from sagebrush.training.operations.job_credentials import job_credentials
 from sagebrush.training.operations.list_training_jobs import list_training_jobs
+from sagebrush.training.operations.liveness import is_live
 from sagebrush.training.operations.stop_training_job import stop_training_job
 from sagebrush.training.operations.update_training_job import update_training_job
 from sagebrush.training.resources import TRAINING_JOB
 
-__all__ = ["NAMING_ONE_JOB", "OPERATIONS", "job_credentials", "named_job"]
+__all__ = ["NAMING_ONE_JOB", "OPERATIONS", "is_live", "named_job"]
 
 OPERATIONS: Mapping[str, Handler] = {
     "CreateTrainingJob": create_training_job,

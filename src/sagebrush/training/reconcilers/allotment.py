@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from sagebrush.substrate.compute import EnvironmentSpec, Fit
-from sagebrush.substrate.errors import CallerError, JobFailure
-from sagebrush.training.engine.refusals import Refused
-from sagebrush.training.reconcilers.builds import Build, EnvironmentBuilds
+from sagebrush.substrate.compute.environments.builds import Build, EnvironmentBuilds
+from sagebrush.substrate.errors import CallerError, JobFailure, Refused
 from sagebrush.training.reconcilers.job import Job
 
 #: Seconds a step waits for an environment that is there; longer means that it is being built.

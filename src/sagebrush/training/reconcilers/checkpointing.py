@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from sagebrush.substrate.errors import Cancelled, Refused
 from sagebrush.training.engine.archive import Folder
 from sagebrush.training.engine.artefacts import volume_bytes
 from sagebrush.training.engine.checkpoints import Checkpoints
 from sagebrush.training.engine.opt_ml import checkpoint_path
-from sagebrush.training.engine.refusals import Cancelled, Refused
 from sagebrush.training.model import locations
 from sagebrush.training.reconcilers.job import Job
 

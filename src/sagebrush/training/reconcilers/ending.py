@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from sagebrush.substrate import faultpoints
+from sagebrush.substrate.compute.removal import remove_tree
 from sagebrush.substrate.errors import JobFailure
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Done
 from sagebrush.training import tables
-from sagebrush.training.engine.removal import remove_tree
 from sagebrush.training.model import wording
 from sagebrush.training.model.phases import Event
 from sagebrush.training.reconcilers.job import LOG_GROUP, Job, job_directory

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sagebrush.substrate import faultpoints
+from sagebrush.substrate.errors import Cancelled, Refused
 from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.training.engine.archive import Folder
 from sagebrush.training.engine.artefacts import ArtefactUploader, volume_bytes
-from sagebrush.training.engine.refusals import Cancelled, Refused
 from sagebrush.training.model import locations
 from sagebrush.training.model.description import model_location
 from sagebrush.training.model.phases import Event, Status

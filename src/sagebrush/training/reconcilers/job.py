@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sagebrush.substrate.compute import Observation
-from sagebrush.substrate.errors import CallerError, JobFailure
+from sagebrush.substrate.errors import CallerError, JobFailure, Refused
+from sagebrush.substrate.identity.job_credentials import SECONDS, SESSION_NAME
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.resources import Lease, Row, fetch_by_id, transition
 from sagebrush.training import tables
-from sagebrush.training.engine.job_credentials import SECONDS, SESSION_NAME
-from sagebrush.training.engine.refusals import Refused
 from sagebrush.training.model import phases, times, wording
 from sagebrush.training.model.cluster import Cluster, cluster_of
 from sagebrush.training.model.description import phase_of

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from sagebrush.substrate import faultpoints
+from sagebrush.substrate.compute import output_reading
+from sagebrush.substrate.compute.output_reading import LogLine
 from sagebrush.substrate.telemetry import MetricPoint
 from sagebrush.training import tables
-from sagebrush.training.engine import log_follower, metrics
-from sagebrush.training.engine.log_follower import LogLine
+from sagebrush.training.engine import metrics
 from sagebrush.training.engine.metrics import MetricScanner, Point
 from sagebrush.training.model import builtin
 from sagebrush.training.reconcilers.job import LOG_GROUP, Job
@@ -32,7 +33,7 @@ class Batch:
     """What one host printed since the last batch, and the values found in it."""
 
     log: tables.HostLog
-    read: log_follower.Read
+    read: output_reading.Read
     points: tuple[Point, ...]
     notices: tuple[str, ...] = ()
 
@@ -70,7 +71,7 @@ class LogPump:
         """Read what is new; ``ended`` says of each host whether nothing can follow."""
         batches, more = [], False
         for host, log in self._logs.items():
-            read = log_follower.read(job.directory(host) / OUTPUT, log.offset, ended=ended[host])
+            read = output_reading.read(job.directory(host) / OUTPUT, log.offset, ended=ended[host])
             more = more or read.more
             if read.end > read.start:
                 points = tuple(self._scanner.scan(read.lines))

@@ -8,15 +8,14 @@ from sqlalchemy import Connection
 
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.compute import Fit
-from sagebrush.substrate.errors import JobFailure
+from sagebrush.substrate.compute.environments.builds import Build, EnvironmentBuilds
+from sagebrush.substrate.errors import JobFailure, Refused
 from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.substrate.resources import transitions_of, update_body
 from sagebrush.training import tables
-from sagebrush.training.engine.refusals import Refused
 from sagebrush.training.model import times, wording
 from sagebrush.training.model.phases import Event, Secondary
 from sagebrush.training.reconcilers.allotment import LOOK_AT_BUILD, environment_of, fits_of
-from sagebrush.training.reconcilers.builds import Build, EnvironmentBuilds
 from sagebrush.training.reconcilers.ending import conclude, wake_queue
 from sagebrush.training.reconcilers.job import Job
 

@@ -11,21 +11,22 @@ from sqlalchemy import Connection
 
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.compute import Bind, Environment, EnvironmentSpec, LaunchSpec, Limits
-from sagebrush.substrate.errors import CallerError, JobFailure
+from sagebrush.substrate.compute.environments.builds import EnvironmentBuilds
+from sagebrush.substrate.compute.removal import remove_tree
+from sagebrush.substrate.errors import CallerError, Cancelled, JobFailure, Refused
+from sagebrush.substrate.identity import job_credentials
 from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.training import tables
-from sagebrush.training.engine import command, job_credentials, opt_ml, placing, submit_directory, variables
+from sagebrush.training.engine import command, opt_ml, placing, submit_directory, variables
 from sagebrush.training.engine.channels import Channel, ChannelPlanner, Plan, channels_of
-from sagebrush.training.engine.refusals import Cancelled, Refused
-from sagebrush.training.engine.removal import remove_tree
 from sagebrush.training.model import cluster
 from sagebrush.training.model.cluster import Host
 from sagebrush.training.model.phases import Event
 from sagebrush.training.reconcilers.allotment import LOOK_AT_BUILD, environment_of, fits_of, spec_of
-from sagebrush.training.reconcilers.builds import EnvironmentBuilds
 from sagebrush.training.reconcilers.checkpointing import Checkpointing
 from sagebrush.training.reconcilers.ending import conclude
 from sagebrush.training.reconcilers.job import LOG_GROUP, Job
+from sagebrush.training.resources import TRAINING_JOB
 
 BEFORE_LAUNCH = faultpoints.declare("training.before-launch")
 AFTER_LAUNCH = faultpoints.declare("training.after-launch-before-record")
@@ -137,7 +138,9 @@ def _launch_spec(
     settings, host = job.platform.settings, ready.host
     opt_ml_path = job.opt_ml(host.name)
     root: Path | None = None if _sandboxed(job) else opt_ml_path.absolute()
-    claims = job_credentials.Claims(job.row.id, job.row.arn, job.request["RoleArn"], job.attempt.number)
+    claims = job_credentials.Claims(
+        TRAINING_JOB.kind, job.row.id, job.row.arn, job.request["RoleArn"], job.attempt.number
+    )
     identity = variables.JobIdentity(
         name=job.row.name,
         arn=job.row.arn,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+from sagebrush.substrate.compute.environments.builds import EnvironmentBuilds
 from sagebrush.substrate.errors import JobFailure
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Again, Done
@@ -16,7 +17,6 @@ from sagebrush.training import tables
 from sagebrush.training.model import wording
 from sagebrush.training.model.description import phase_of
 from sagebrush.training.model.phases import TERMINAL, Event, Secondary, Status
-from sagebrush.training.reconcilers.builds import EnvironmentBuilds
 from sagebrush.training.reconcilers.checkpointing import Checkpointing
 from sagebrush.training.reconcilers.ending import conclude
 from sagebrush.training.reconcilers.finishing import Finisher

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sagebrush.substrate.compute import Observation
+from sagebrush.substrate.compute import Observation, output_reading
 from sagebrush.substrate.errors import JobFailure
 from sagebrush.training import tables
-from sagebrush.training.engine import archive, failure, log_follower
+from sagebrush.training.engine import archive, failure
 from sagebrush.training.engine.archive import Folder
 from sagebrush.training.model.phases import Event, Status
 from sagebrush.training.reconcilers.job import ENDED_PHASES, Job
@@ -51,7 +51,7 @@ def _failure(job: Job, host: str, seen: Observation) -> JobFailure:
             host=host,
             observation=seen,
             failure_file=_failure_file(job, host),
-            log_tail=[*log_follower.tail(job.directory(host) / OUTPUT), *seen.lost_output_tail.splitlines()],
+            log_tail=[*output_reading.tail(job.directory(host) / OUTPUT), *seen.lost_output_tail.splitlines()],
             memory_limit_bytes=_memory_limit(job, host),
         ),
         several_hosts=len(job.cluster.names) > 1,

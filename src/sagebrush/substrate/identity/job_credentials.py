@@ -1,7 +1,7 @@
-"""The token by which a job gets temporary credentials of its role: made at launch, checked at every use.
+"""The token by which user code gets temporary credentials of its role: made at launch, checked at every use.
 
-``<payload>.<mac>``, both base64url: the payload is JSON naming job and attempt, the mac the platform's own. It opens
-nothing by itself; whoever serves credentials checks that the attempt it names is still live.
+``<payload>.<mac>``, both base64url: the payload is JSON naming the resource and attempt, the mac the platform's own. It
+opens nothing by itself: the capability whose resource it names says whether that attempt is still live.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import base64
 import binascii
 import json
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from sagebrush.substrate.errors import access_denied
+from sagebrush.substrate.errors import CallerError, access_denied
+from sagebrush.substrate.identity.principal import TemporaryCredentials
 
 PURPOSE = "job-credentials"
 #: SageMaker's session name in the ARN that jobs see of themselves, and how long one set of credentials lasts.
@@ -30,10 +31,11 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says: which job (resource id and ARN), in which attempt, may act as which role."""
+    """What a token says: the kind of resource (``training-job``), which one, in which attempt, acts as which role."""
 
+    kind: str
     resource_id: str
-    job_arn: str
+    arn: str
     role_arn: str
     attempt: int
 
@@ -53,10 +55,29 @@ def check(signer: Signer, token: str) -> Claims:
         raise _refused() from None
     if not signer.verify_mac(PURPOSE, payload, given):
         raise _refused()
-    return Claims(**json.loads(payload))
+    try:
+        return Claims(**json.loads(payload))
+    except TypeError:  # Made by an older platform.
+        raise _refused() from None
 
 
-def _refused() -> Exception:
+def document(claims: Claims, session: TemporaryCredentials) -> dict[str, Any]:
+    """Credentials as SDKs read them from a container endpoint; ``Expiration`` is ISO 8601 text."""
+    return {
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key,
+        "Token": session.session_token,
+        "Expiration": session.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "RoleArn": claims.role_arn,
+    }
+
+
+def ended(claims: Claims) -> CallerError:
+    """The error for a token whose attempt is over."""
+    return access_denied(f"{claims.arn} is not running any more.", status=403)
+
+
+def _refused() -> CallerError:
     return access_denied("The authorization token is not one that this platform gave to a job.", status=403)
 
 
