@@ -50,6 +50,10 @@ class Settings:
     request_threads: int = _setting(32, "threads that run API operations")
     reconcile_threads: int = _setting(16, "threads that move resources along")
     stop_grace_seconds: float = _setting(120.0, "seconds between SIGTERM and SIGKILL of a stopped job")
+    invocation_max_bytes: int = _setting(6 * 1024 * 1024, "largest body of InvokeEndpoint")
+    invocation_timeout_seconds: float = _setting(60.0, "seconds a model may take to answer InvokeEndpoint")
+    invocation_waiting: int = _setting(1000, "requests that may wait for a worker of one variant; more are throttled")
+    model_max_gib: float = _setting(30.0, "what the archive of one model may unpack to, in GiB")
     log_level: str = _setting("INFO", "level of the platform's own log", ("DEBUG", "INFO", "WARNING", "ERROR"))
 
     @property

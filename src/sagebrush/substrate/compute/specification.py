@@ -59,6 +59,10 @@ class LaunchSpec:
     once launched. ``hosts`` maps every host name of the job to a loopback address. ``env`` goes to the job as it is,
     over a few defaults (PATH, HOME, LANG, PYTHONUNBUFFERED ...). ``cwd`` empty means ``/opt/ml``. ``faults`` names
     points at which the shim kills itself, for tests.
+
+    ``listen`` names Unix sockets that the shim binds in ``directory``: the job inherits them, listening, as descriptors
+    3, 4, ... and finds their number in ``SAGEBRUSH_LISTEN_FDS``. ``private_network`` gives the job a network of its own
+    (only loopback) where the host allows; without a sandbox it means nothing.
     """
 
     directory: Path
@@ -74,6 +78,8 @@ class LaunchSpec:
     term_grace_seconds: float = 120.0
     cwd: str = ""
     faults: tuple[str, ...] = ()
+    listen: tuple[str, ...] = ()
+    private_network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
