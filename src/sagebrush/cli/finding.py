@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 
+from sagebrush.cli.spelling import command
 from sagebrush.server.data_directory import DataDirectory
 from sagebrush.server.flags import given
 from sagebrush.server.platform_file import PlatformFile, running
@@ -24,7 +25,7 @@ def find_running(settings: Settings) -> PlatformFile:
     if found is None:
         raise CallerError(
             "NotRunning",
-            f"Sagebrush is not running on the data directory {settings.data_dir}. Start it: sagebrush up --detach",
+            f"Sagebrush is not running on the data directory {settings.data_dir}. Start it: {command()} up --detach",
         )
     if not found.ready:
         raise CallerError("NotReady", f"Sagebrush is still starting on {settings.data_dir}. Try again in a moment.")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sagebrush.cli.finding import load_settings
+from sagebrush.cli.spelling import command
 from sagebrush.server.data_directory import DataDirectory
 from sagebrush.server.flags import add_settings, given
 from sagebrush.substrate.errors import CallerError
@@ -79,7 +80,7 @@ def _detached(settings: Settings, flags: dict[str, Any], environ: Mapping[str, s
     with os.fdopen(reading) as report:
         word, _, text = report.readline().strip().partition(" ")
     if word == "ready":
-        _announce(text, settings, "Stop it with: sagebrush down")
+        _announce(text, settings, f"Stop it with: {command()} down")
         return 0
     print(f"sagebrush: {text or f'The supervisor ended without a word. Its log: {log}'}", file=sys.stderr)
     return 1
@@ -88,8 +89,8 @@ def _detached(settings: Settings, flags: dict[str, Any], environ: Mapping[str, s
 def _announce(url: str, settings: Settings, how_to_stop: str) -> None:
     print(f"Sagebrush is ready at {url}")
     print(f"  data       {settings.data_dir}")
-    print("  use it     sagebrush exec -- python your_script.py")
-    print('  or         eval "$(sagebrush env)"')
+    print(f"  use it     {command()} exec -- python your_script.py")
+    print(f'  or         eval "$({command()} env)"')
     if settings.auth == "open":
         print("  auth       open: any credentials are taken as the administrator's")
     print(f"  {how_to_stop}", flush=True)
