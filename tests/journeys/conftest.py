@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.journeys.running import RunningPlatform, discard, start_platform
+from tests.journeys.serving import Endpoints, trained
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,17 @@ def s3(platform: RunningPlatform) -> Any:
 @pytest.fixture
 def job_name() -> str:
     return f"journey-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def endpoints(platform: RunningPlatform) -> Iterator[Endpoints]:
+    """A way to deploy; whatever a test leaves is deleted."""
+    made = Endpoints(platform)
+    yield made
+    made.clear()
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Real artefacts by scikit-learn and xgboost with what they predict."""
+    return trained(tmp_path_factory.mktemp("models"))
