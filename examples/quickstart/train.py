@@ -1,4 +1,4 @@
-"""Train XGBoost on real data with the unmodified SageMaker SDK (v2), and check what came out.
+"""Train XGBoost on real data with the unmodified SageMaker SDK (v2), deploy it, and check what it answers.
 
     sagebrush exec -- python examples/quickstart/train.py
 
@@ -14,6 +14,8 @@ import sys
 import tarfile
 import tempfile
 import textwrap
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,10 +24,12 @@ import numpy as np
 import sagemaker
 import xgboost
 from sagemaker import image_uris
+from sagemaker.deserializers import CSVDeserializer
 from sagemaker.estimator import Estimator
 from sagemaker.exceptions import UnexpectedStatusException
 from sagemaker.inputs import TrainingInput
 from sagemaker.s3 import S3Downloader
+from sagemaker.serializers import CSVSerializer
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
@@ -91,6 +95,44 @@ def auc(booster: xgboost.Booster, rows: np.ndarray) -> float:
     return float(roc_auc_score(rows[:, 0], booster.predict(xgboost.DMatrix(rows[:, 1:]))))
 
 
+@dataclass
+class Served:
+    """What the deployed model answered, and how fast. Seconds."""
+
+    endpoint: str
+    until_in_service: float
+    predictions: np.ndarray
+    latencies: np.ndarray
+
+
+def serve(session: sagemaker.Session, estimator: Estimator, rows: np.ndarray) -> Served:
+    """Deploy the trained model, ask it for all rows at once and then one by one, and delete it."""
+    predictor = estimator.deploy(
+        initial_instance_count=1,
+        instance_type="ml.m5.large",
+        serializer=CSVSerializer(),
+        deserializer=CSVDeserializer(),
+        wait=False,  # deploy() itself would sleep thirty seconds before it looks
+    )
+    try:
+        described = session.wait_for_endpoint(predictor.endpoint_name, poll=1)
+        print()
+        if described["EndpointStatus"] != "InService":
+            raise RuntimeError(f"The endpoint is {described['EndpointStatus']}: {described.get('FailureReason')}")
+        answer = predictor.predict(rows)
+        latencies = []
+        for row_ in np.vstack([rows, rows]):
+            started = time.perf_counter()
+            predictor.predict(row_)
+            latencies.append(time.perf_counter() - started)
+    finally:
+        predictor.delete_model()
+        predictor.delete_endpoint()
+    seconds = (described["LastModifiedTime"] - described["CreationTime"]).total_seconds()
+    predictions = np.array([float(x) for line in answer for x in line])
+    return Served(predictor.endpoint_name, seconds, predictions, np.array(latencies))
+
+
 def train_directly(split: Split) -> xgboost.Booster:
     """The yardstick: xgboost called in this process, with the same parameters on the same rows."""
     rows = split["train"]
@@ -140,11 +182,11 @@ def address(name: str, value: str) -> None:
         print(f"  {name:<18}{value}")
 
 
-def summary(job: dict, split: Split, ours: float, direct: float) -> None:
+def summary(job: dict, split: Split, ours: float, direct: float, served: Served) -> None:
     name, bucket = job["TrainingJobName"], job["OutputDataConfig"]["S3OutputPath"].split("/")[2]
     stream, first_line = first_log_line(name)
     print(f"\n{'=' * WIDTH}")
-    print("Trained with the SageMaker SDK, on this machine.\n")
+    print("Trained and deployed with the SageMaker SDK, on this machine.\n")
     row("job", name, job["TrainingJobStatus"])
     row("data", "breast cancer", ", ".join(f"{len(rows)} {part.replace('_', ' ')}" for part, rows in split.items()))
     heading("Time (seconds)")
@@ -152,7 +194,16 @@ def summary(job: dict, split: Split, ours: float, direct: float) -> None:
         row(phase, f"{seconds:7.2f}", remark)
     heading(f"AUC on the {len(split['held_out'])} held-out rows (split with seed {SEED})")
     row("the job's model", f"{ours:7.5f}")
+    row("the endpoint", f"{roc_auc_score(split['held_out'][:, 0], served.predictions):7.5f}", "over HTTP, by Predictor")
     row("xgboost directly", f"{direct:7.5f}", "same parameters and rows, called in this process")
+    heading(f"The endpoint ({served.endpoint}, deleted again)")
+    row("in service after", f"{served.until_in_service:7.2f} s")
+    median, high = np.percentile(served.latencies * 1000, [50, 95])
+    row(
+        "one prediction",
+        f"{median:7.2f} ms",
+        f"median of {len(served.latencies)}, through the whole SDK; p95 {high:.2f} ms",
+    )
     heading("Where things are")
     address("model", job["ModelArtifacts"]["S3ModelArtifacts"])
     address("data", f"s3://{bucket}/{PREFIX}/train/train.csv")
@@ -184,11 +235,14 @@ def main() -> int:
             print(f"\nThe training job failed: {error}", file=sys.stderr)
             return 1
         job = estimator.latest_training_job.describe()
-        ours = auc(load_model(session, job["ModelArtifacts"]["S3ModelArtifacts"], directory), split["held_out"])
-    direct = auc(train_directly(split), split["held_out"])
-    summary(job, split, ours, direct)
-    if abs(ours - direct) > 1e-6:
-        print("The two models differ: that is a defect, please report it.", file=sys.stderr)
+        booster = load_model(session, job["ModelArtifacts"]["S3ModelArtifacts"], directory)
+    held_out = split["held_out"]
+    served = serve(session, estimator, held_out[:, 1:])
+    ours, direct = auc(booster, held_out), auc(train_directly(split), held_out)
+    summary(job, split, ours, direct, served)
+    differs = np.abs(served.predictions - booster.predict(xgboost.DMatrix(held_out[:, 1:]))).max()
+    if abs(ours - direct) > 1e-6 or differs > 1e-5:
+        print("The models differ: that is a defect, please report it.", file=sys.stderr)
         return 1
     return 0
 

@@ -32,9 +32,13 @@ SERVICES = (
 )
 
 
+#: What the front door answers by itself.
+FRONT_SERVED = frozenset({("sagemaker-runtime", "InvokeEndpoint")})
+
+
 def grades(evidence: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """For each service, each of botocore's operations with its grade."""
-    served = set(registry().served()) | {("s3", name) for name in (*OPERATIONS, *STREAMED)}
+    served = set(registry().served()) | {("s3", name) for name in (*OPERATIONS, *STREAMED)} | FRONT_SERVED
     session = botocore.session.get_session()
     table: dict[str, dict[str, str]] = {}
     for service in SERVICES:
