@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import botocore.model
+import botocore.session
 import pytest
 
+from sagebrush.substrate.calls import Call, Calls
 from sagebrush.substrate.clock import Clock
+from sagebrush.substrate.errors import Fault
 from sagebrush.substrate.store import STATE, Schema, Store, open_store
+from sagebrush.substrate.wire import conformity
 from sagebrush.testing.postgresql import PostgresqlServer, Unavailable
+
+#: (service, operation) -> what it answers although botocore's model lacks it, and why.
+_BEYOND_THE_MODEL = {
+    # IAM really answers "Policy"; the model's enum knows only PermissionsBoundaryPolicy.
+    ("iam", "GetRole"): "permissionsBoundaryType",
+    ("iam", "GetUser"): "permissionsBoundaryType",
+    ("iam", "ListRoles"): "permissionsBoundaryType",
+    ("iam", "ListUsers"): "permissionsBoundaryType",
+    ("iam", "GetAccountAuthorizationDetails"): "permissionsBoundaryType",
+}
+
+
+@pytest.fixture(autouse=True)
+def every_answer_is_legal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test calls: what the operation answers must be a legal member of botocore's output shape."""
+    session = botocore.session.get_session()
+    dispatch = Calls.dispatch
+
+    def strict(self: Calls, call: Call, request: dict[str, Any]) -> dict[str, Any]:
+        answer = dispatch(self, call, request)
+        shape = _model(session, call.service).operation_model(call.operation).output_shape
+        try:
+            conformity.require(shape, answer, call.operation)
+        except Fault as fault:
+            allowed = _BEYOND_THE_MODEL.get((call.service, call.operation))
+            if allowed is None or allowed not in str(fault):
+                raise
+        return answer
+
+    monkeypatch.setattr(Calls, "dispatch", strict)
+
+
+@functools.cache
+def _model(session: botocore.session.Session, service: str) -> botocore.model.ServiceModel:
+    return session.get_service_model(service)
 
 
 @pytest.fixture(scope="session")

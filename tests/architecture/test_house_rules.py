@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import subprocess
 import sys
@@ -9,8 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from sagebrush.server.capabilities import CAPABILITIES
+from sagebrush.substrate.resources import check
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "sagebrush"
+#: The areas: what declares resources has the rooms of one.
+AREAS = sorted(path.parent.name for path in SOURCE.glob("*/resources.py"))
+#: Operations that act on no resource, besides the lists.
+ON_NO_RESOURCE = {
+    "SimulateCustomPolicy",
+    "GetAccessKeyInfo",
+    "GetMetricData",
+    "GetMetricStatistics",
+    "PutMetricData",
+}
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "tools", "base"}
 ML_FRAMEWORKS = {"numpy", "pandas", "scipy", "sklearn", "xgboost", "torch", "pyarrow"}
 
@@ -67,10 +81,45 @@ def test_only_the_resources_room_and_the_leases_write_resource_rows() -> None:
 
 def test_operations_record_intent_and_run_nothing() -> None:
     """Operations touch rows; launching, files and S3 are for reconcilers."""
-    acts = r"subprocess|\.launcher|open\(|\.objects\.|training\.reconcilers|shutil|socket"
-    operations = [place for place in matches(acts) if "/operations/" in place and place.startswith("training/")]
-    assert list((SOURCE / "training" / "operations").glob("*.py")) != []
-    assert operations == []
+    acts = r"subprocess|\.launcher|open\(|\.objects\.(put|copy|delete)|\.reconcilers|shutil|socket"
+    areas = [f"{area}/operations/" for area in AREAS]
+    assert all(list((SOURCE / area).glob("*.py")) for area in areas)
+    assert [place for place in matches(acts) if place.startswith(tuple(areas))] == []
+
+
+def test_every_area_is_under_the_import_contracts() -> None:
+    """A new area is named in every contract that speaks of areas."""
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    members = {
+        "floors": "layers",
+        "capabilities": "modules",
+        "rooms": "layers",
+        "faces": "forbidden_modules",
+        "inside-the-job": "forbidden_modules",
+        "only-launched": "source_modules",
+        "no-ml": "source_modules",
+    }
+    for contract, option in members.items():
+        named = contracts[f"importlinter:contract:{contract}"][option]
+        missing = [area for area in AREAS if not re.search(rf"sagebrush\.{area}\b", named)]
+        assert missing == [], contract
+
+
+def test_every_declared_noun_names_only_what_botocore_knows() -> None:
+    declared = [resource for capability in CAPABILITIES for resource in capability.resources]
+    assert len(declared) >= len(AREAS)
+    for resource in declared:
+        check(resource)
+
+
+def test_every_operation_says_which_resources_policies_are_asked_about() -> None:
+    """A forgotten one would act on '*', and a Deny that names a resource would never meet it."""
+    forgotten = []
+    for service in (service for capability in CAPABILITIES for service in capability.services):
+        told = {*service.resource_arns, *service.open_operations, *ON_NO_RESOURCE}
+        forgotten += [n for n in service.operations if n not in told and not n.startswith("List")]
+    assert forgotten == []
 
 
 def test_time_comes_from_the_clock() -> None:

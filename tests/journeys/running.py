@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import shlex
@@ -21,6 +20,8 @@ from typing import Any
 import boto3
 import botocore.session
 from botocore.config import Config
+
+from tests.programs import container_command
 
 ROOT = Path(__file__).parents[2]
 SAGEBRUSH = Path(sys.executable).with_name("sagebrush")
@@ -127,14 +128,6 @@ def discard(platform: RunningPlatform) -> None:
         if state["phase"] == "running" and Path(f"/proc/{state['shim_pid']}").exists():
             os.kill(state["shim_pid"], signal.SIGKILL)
     shutil.rmtree(platform.data_dir, ignore_errors=True)
-
-
-def container_command(program: str) -> dict[str, list[str]]:
-    """A program as ContainerEntrypoint and ContainerArguments, whose members are single lines of 256 characters."""
-    start = "import sys, base64; exec(compile(base64.b64decode(''.join(sys.argv[1:])), 'train.py', 'exec'))"
-    text = base64.b64encode(program.encode()).decode()
-    pieces = [text[i : i + 256] for i in range(0, len(text), 256)]
-    return {"ContainerEntrypoint": ["python3", "-u", "-c", start], "ContainerArguments": pieces}
 
 
 def training_job_request(name: str, program: str | None = None, **changes: Any) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.programs import container_command
+
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 BUCKET = "training-tests"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -13,7 +15,7 @@ def job_request(name: str, program: str | None = None, **changes: Any) -> dict[s
     """A CreateTrainingJob request; ``program`` runs in place of the image's algorithm."""
     algorithm: dict[str, Any] = {"TrainingImage": IMAGE, "TrainingInputMode": "File"}
     if program is not None:
-        algorithm["ContainerEntrypoint"] = ["python3", "-u", "-c", program]
+        algorithm |= container_command(program)
     request: dict[str, Any] = {
         "TrainingJobName": name,
         "RoleArn": ROLE,

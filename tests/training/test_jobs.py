@@ -13,11 +13,15 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.validate import validate_parameters
+from sqlalchemy import select
 
 from sagebrush.server.job_credentials import job_credentials
 from sagebrush.substrate.identity import job_credentials as tokens
+from sagebrush.substrate.objects import sweeping
+from sagebrush.substrate.objects.tables import pins
 from sagebrush.substrate.resources import check
 from sagebrush.training import CAPABILITY
+from sagebrush.training.engine import placing
 from tests.training.requests import BUCKET, channel, job_request
 from tests.training.running import Running, eventually, start
 
@@ -318,6 +322,29 @@ def test_nothing_of_an_ended_job_is_left_on_disk_and_its_capacity_is_free(runnin
     run(running, "tidy", SAVE)
     eventually(lambda: not list(running.platform.settings.data_dir.glob("jobs/*")))
     assert running.platform.store.read(running.platform.compute.capacity.used) == (0.0, 0.0)
+
+
+def test_input_that_is_replaced_while_it_is_placed_stays_until_the_job_has_it(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listing and placing can lie minutes apart: a long copy, a big checkpoint."""
+    big = "old" * 200_000
+    uri = running.put("data/big.txt", big.encode())
+    place = placing.place
+
+    def place_late(*given: Any, **more: Any) -> Any:
+        running.put("data/big.txt", b"new")
+        monkeypatch.setattr(sweeping, "GRACE_US", -1)
+        running.platform.objects.sweep()
+        return place(*given, **more)
+
+    monkeypatch.setattr(placing, "place", place_late)
+    program = "print(open('/opt/ml/input/data/train/big.txt').read()[:3])"
+    job = run(running, "late", program, InputDataConfig=[channel(uri)])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert running.printed("late") == ["old"]
+    held = running.platform.objects._index.read(lambda conn: conn.execute(select(pins)).all())
+    assert held == []
 
 
 def test_credentials_are_given_to_live_jobs_only(running: Running) -> None:

@@ -13,6 +13,7 @@ from sagebrush.server.ballast import Ballast
 from sagebrush.server.capabilities import CAPABILITIES, SERVED_SERVICES
 from sagebrush.server.composition import open_platform
 from sagebrush.server.data_directory import CONTROL_SOCKET, DataDirectory
+from sagebrush.server.housekeeping import Housekeeping
 from sagebrush.server.job_credentials import job_credentials
 from sagebrush.server.process import begin, run
 from sagebrush.server.serving import serve, wait_for_predecessor
@@ -66,12 +67,15 @@ def main() -> None:
         reconcilers = [reconciler for capability in CAPABILITIES for reconciler in capability.reconcilers]
         loop = ReconcileLoop(platform, reconcilers, settings.reconcile_threads)
         loop.start()
+        housekeeping = Housekeeping(platform)
+        housekeeping.start()
         app = build_app(platform, loop)
         if settings.prebuild_environments:
             threading.Thread(target=_prebuild, args=(platform,), name="prebuild", daemon=True).start()
         serve(app, CONTROL_SOCKET, lifespan="off")
         app.close()
         loop.stop()
+        housekeeping.stop()
     ballast.stop()
 
 

@@ -318,7 +318,7 @@ class ObjectStoreContract:
     @pytest.mark.parametrize("data", [SMALL, BIG], ids=["small", "big"])
     def test_a_pinned_file_outlives_its_object(self, store: ObjectStore, bucket: str, data: bytes) -> None:
         info = store.put(bucket, "key", data)
-        store.pin(info, "job-1")
+        store.pin([info], "job-1")
         store.delete(bucket, "key")
         assert store.path(info).read_bytes() == data
         gone = store.put(bucket, "other", data)

@@ -45,7 +45,7 @@ def test_a_replaced_file_stays_for_its_grace(
 def test_a_pinned_file_stays_until_it_is_let_go(store: ObjectStore, bucket: str, clock: ManualClock) -> None:
     big, small = store.put(bucket, "big", BIG), store.put(bucket, "small", SMALL)
     for info in (big, small):
-        store.pin(info, "job")
+        store.pin([info], "job")
         store.delete(bucket, info.key)
     for _ in range(4):
         clock.advance(GRACE + LOOK)

@@ -122,13 +122,17 @@ def consume(store: Store, consumer: str, fn: Callable[[Connection, Event], None]
     return store.write(step)
 
 
-def prune(tx: Connection, *, before_us: int) -> int:
-    """Remove events older than ``before_us`` that every known consumer has seen; how many there were."""
+def prune(tx: Connection, *, before_us: int, most: int = 1000) -> int:
+    """Remove up to ``most`` events older than ``before_us`` that every known consumer has seen; how many went."""
     seen = tx.execute(select(func.min(outbox_consumers.c.sequence))).scalar()
     condition = outbox.c.time_us < before_us
     if seen is not None:
         condition &= outbox.c.sequence <= seen
-    return tx.execute(delete(outbox).where(condition)).rowcount
+    oldest = select(outbox.c.sequence).where(condition).order_by(outbox.c.sequence).limit(most)
+    found = list(tx.execute(oldest).scalars())
+    if found:
+        tx.execute(delete(outbox).where(outbox.c.sequence.in_(found)))
+    return len(found)
 
 
 def _position(connection: Connection, consumer: str) -> int | None:

@@ -6,7 +6,19 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, insert, select, union_all, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 
 from sagebrush.substrate.objects import errors
 from sagebrush.substrate.objects.info import (
@@ -21,8 +33,12 @@ from sagebrush.substrate.objects.inline import content_id, is_inline
 from sagebrush.substrate.objects.prepared import Prepared
 from sagebrush.substrate.objects.tables import buckets, contents, objects, parts, pins, trash, uploads
 
+#: Databases limit the parameters of one statement.
+_PINNED_AT_ONCE = 400
 #: ``trash.since_us`` of a file that nobody can have been given the path of: it may go at once.
 UNSEEN = 0
+#: Databases limit the parameters of one statement.
+_PINNED_AT_ONCE = 400
 #: ``trash.since_us`` of a file that is being removed: it can no longer be pinned.
 DOOMED = -1
 
@@ -252,15 +268,19 @@ def forget(conn: Connection, files: Sequence[str]) -> None:
     conn.execute(delete(trash).where(trash.c.file.in_(files)))
 
 
-def pin(conn: Connection, info: ObjectInfo, holder: str) -> None:
-    """Keep a file for its holder. Raises CallerError NoSuchKey when the file is already being removed."""
-    live = select(objects.c.file).where(objects.c.bucket == info.bucket, objects.c.key == info.key.encode())
-    kept = select(trash.c.file).where(trash.c.file == info.file, trash.c.since_us != DOOMED)
-    if conn.execute(live).scalar() != info.file and conn.execute(kept).first() is None:
-        raise errors.no_such_key(info.key)
-    held = select(pins.c.file).where(pins.c.holder == holder, pins.c.file == info.file)
-    if conn.execute(held).first() is None:
-        conn.execute(insert(pins).values(holder=holder, file=info.file))
+def pin(conn: Connection, infos: Sequence[ObjectInfo], holder: str) -> None:
+    """Keep files for their holder. Raises CallerError NoSuchKey when one is already being removed."""
+    for start in range(0, len(infos), _PINNED_AT_ONCE):
+        wanted = {info.file: info for info in infos[start : start + _PINNED_AT_ONCE]}
+        keys = [(info.bucket, info.key.encode()) for info in wanted.values()]
+        live = select(objects.c.file).where(tuple_(objects.c.bucket, objects.c.key).in_(keys))
+        kept = select(trash.c.file).where(trash.c.file.in_(wanted), trash.c.since_us != DOOMED)
+        there = {*conn.execute(live).scalars(), *conn.execute(kept).scalars()}
+        if gone := wanted.keys() - there:
+            raise errors.no_such_key(wanted[min(gone)].key)
+        held = select(pins.c.file).where(pins.c.holder == holder, pins.c.file.in_(wanted))
+        if new := wanted.keys() - set(conn.execute(held).scalars()):
+            conn.execute(insert(pins), [{"holder": holder, "file": file} for file in sorted(new)])
 
 
 def unpin(conn: Connection, holder: str) -> None:

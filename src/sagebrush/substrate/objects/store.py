@@ -310,13 +310,16 @@ class ObjectStore:
                 self._shown.show(info.file, content)
         return path
 
-    def pin(self, info: ObjectInfo, holder: str) -> None:
-        """Keep the object's file at its path until :meth:`unpin`, even when the object is replaced or deleted.
+    def pin(self, infos: Sequence[ObjectInfo], holder: str) -> None:
+        """Keep the objects' files at their paths until :meth:`unpin`, even when objects are replaced or deleted.
 
-        ``holder`` is any text that names the job. Raises CallerError NoSuchKey when the file is gone already.
+        ``holder`` is any text that names the job. Raises CallerError NoSuchKey when a file is gone already.
         """
-        self._write(lambda conn: rows.pin(conn, info, holder))
-        self.path(info)
+        if infos:
+            self._write(lambda conn: rows.pin(conn, infos, holder))
+            for info in infos:
+                if is_inline(info.file):
+                    self.path(info)
 
     def unpin(self, holder: str) -> None:
         """Let go of everything the holder has pinned."""

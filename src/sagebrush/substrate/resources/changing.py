@@ -38,7 +38,7 @@ def insert(
     body: Mapping[str, Any],
     status: str | None = None,
     tags: Sequence[Mapping[str, str]] = (),
-    parent: str | None = None,
+    parent: str = "",
     secondary: str | None = None,
     message: str = "",
     wake: bool = True,
@@ -52,8 +52,8 @@ def insert(
     owner_token = str(call.owner) if call.owner else None
     if owner_token and (first := made_by(tx, resource, owner_token)):
         return first
-    arn = resource.arn(call.account, call.region, name)
-    if find(tx, resource, call.account, call.region, name):
+    arn = resource.arn(call.account, call.region, name, parent)
+    if find(tx, resource, call.account, call.region, name, parent):
         raise resource.existing(name, arn)
     now = call.platform.clock.now_us()
     text = encode(merged(body, None))
@@ -159,10 +159,13 @@ def update_body(
     return after
 
 
-def soft_delete(tx: Connection, row: Row, *, now_us: int) -> None:
-    """Take a resource away; its history, events and meter rows stay, and its name is free. Raises Conflict."""
+def soft_delete(tx: Connection, row: Row, *, now_us: int, lease: Lease | None = None) -> None:
+    """Take a resource away; its history, events and meter rows stay, and its name is free.
+
+    A reconciler passes its ``lease``. Raises LeaseLost or Conflict; then nothing happened.
+    """
     after = replace(row, modified_us=now_us, generation=row.generation + 1)
-    change(tx, row, after, None, {"deleted_us": now_us, "wake_at_us": None, "lease_owner": None})
+    change(tx, row, after, lease, {"deleted_us": now_us, "wake_at_us": None, "lease_owner": None})
     metering.stop_measuring(tx, row.id, now_us)
 
 

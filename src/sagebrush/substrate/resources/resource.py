@@ -56,7 +56,7 @@ class Row:
     generation: int
     lease_token: int
     body: Mapping[str, Any]
-    parent: str | None = None
+    parent: str = ""
     wakes: int = 0
 
 
@@ -95,6 +95,7 @@ class Resource:
     row's name and ARN. ``describe`` renders a row and its history as the Describe output: it is also the detail of its
     events, and without it there are none. ``meter`` gives the attributes of what is being used at a row's state, None
     where nothing is; it is asked at every transition. ``status_member`` is empty where the noun has no states.
+    ``arn_path`` makes the last part of the ARN from name and parent where it is not ``<kind>/[<parent>/]<name>``.
     ``create``, ``describe_operation`` and ``delete`` name the operations where they are not verb + noun; None means
     that there is no such operation.
     """
@@ -113,6 +114,7 @@ class Resource:
     event_source: str = "aws.sagemaker"
     event_detail_type: str = ""
     meter: Callable[[Row], Mapping[str, Any] | None] | None = None
+    arn_path: Callable[[str, str], str] | None = None
     create: str | None = ""
     describe_operation: str | None = ""
     delete: str | None = ""
@@ -127,9 +129,10 @@ class Resource:
         given = {"Create": self.create, "Describe": self.describe_operation, "Delete": self.delete}[verb]
         return verb + self.noun if given == "" else given
 
-    def arn(self, account: str, region: str, name: str) -> str:
+    def arn(self, account: str, region: str, name: str, parent: str = "") -> str:
         """The ARN of one of these."""
-        return arns.build(self.service, region, account, f"{self.kind}/{name}")
+        path = self.arn_path(name, parent) if self.arn_path else "/".join(filter(None, (self.kind, parent, name)))
+        return arns.build(self.service, region, account, path)
 
     def missing(self, name: str, arn: str) -> CallerError:
         """The error for a name that is not there."""

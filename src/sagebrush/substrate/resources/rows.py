@@ -23,6 +23,7 @@ _BY_NAME = _LIVING.where(
     _C.account == bindparam("account"),
     _C.region == bindparam("region"),
     _C.kind == bindparam("kind"),
+    _C.parent == bindparam("parent"),
     _C.name == bindparam("name"),
 )
 _BY_ID = _LIVING.where(_C.id == bindparam("id"))
@@ -31,17 +32,20 @@ _BY_OWNER = select(*COLUMNS).where(_C.owner_token == bindparam("owner"), _C.kind
 _LEASE = select(_C.lease_token, _C.lease_owner).where(_C.id == bindparam("id"))
 
 
-def fetch(connection: Connection, resource: Resource, account: str, region: str, name: str) -> Row:
-    """The resource of that name. Raises the noun's own "not found" error."""
-    row = find(connection, resource, account, region, name)
+def fetch(connection: Connection, resource: Resource, account: str, region: str, name: str, parent: str = "") -> Row:
+    """The resource of that name (in its parent). Raises the noun's own "not found" error."""
+    row = find(connection, resource, account, region, name, parent)
     if row is None:
-        raise resource.missing(name, resource.arn(account, region, name))
+        raise resource.missing(name, resource.arn(account, region, name, parent))
     return row
 
 
-def find(connection: Connection, resource: Resource, account: str, region: str, name: str) -> Row | None:
-    """The living resource of that name."""
-    return _first(connection, _BY_NAME, account=account, region=region, kind=resource.kind, name=name)
+def find(
+    connection: Connection, resource: Resource, account: str, region: str, name: str, parent: str = ""
+) -> Row | None:
+    """The living resource of that name (in its parent)."""
+    where = {"account": account, "region": region, "kind": resource.kind, "parent": parent, "name": name}
+    return _first(connection, _BY_NAME, **where)
 
 
 def fetch_by_id(connection: Connection, resource_id: str) -> Row | None:

@@ -20,7 +20,8 @@ resources = Table(
     Column("region", String(32), nullable=False),
     Column("kind", String(64), nullable=False),
     Column("name", _sorted_text(256), nullable=False),
-    Column("parent", String(2048)),
+    # The name of what it belongs to (a user profile's domain, a version's group); '' where it stands by itself.
+    Column("parent", _sorted_text(256), nullable=False),
     Column("arn", String(2048), nullable=False),
     Column("status", _sorted_text(64), nullable=False),
     Column("created_us", BigInteger, nullable=False),
@@ -46,6 +47,7 @@ Index(
     resources.c.account,
     resources.c.region,
     resources.c.kind,
+    resources.c.parent,
     resources.c.name,
     unique=True,
     sqlite_where=_LIVING,
@@ -56,9 +58,11 @@ Index("resources_arn", resources.c.arn, unique=True, sqlite_where=_LIVING, postg
 Index("resources_owner", resources.c.owner_token, resources.c.kind, unique=True)
 Index("resources_created", *(resources.c[n] for n in ("account", "region", "kind", "created_us", "id")))
 Index("resources_modified", *(resources.c[n] for n in ("account", "region", "kind", "modified_us", "id")))
-Index("resources_parent", resources.c.parent, resources.c.kind)
 _WAITING = text("wake_at_us IS NOT NULL")
 Index("resources_wake", resources.c.wake_at_us, sqlite_where=_WAITING, postgresql_where=_WAITING)
+# Leases are renewed by their owner, every few seconds.
+_LEASED = text("lease_owner IS NOT NULL")
+Index("resources_lease", resources.c.lease_owner, sqlite_where=_LEASED, postgresql_where=_LEASED)
 
 history = Table(
     "resource_history",

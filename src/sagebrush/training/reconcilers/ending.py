@@ -34,6 +34,7 @@ def conclude(job: Job, event: Event, failure: JobFailure | None = None, *, notic
     ``notices`` are the platform's last lines in the log of the first host.
     """
     platform = job.platform
+    job.let_go()
     faultpoints.reach(BEFORE_TERMINAL)
 
     def record(tx: Connection) -> None:

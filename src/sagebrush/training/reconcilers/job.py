@@ -66,6 +66,16 @@ class Job:
         """What is known of every host now, in order."""
         return {host: self.platform.compute.launcher.observe(self.directory(host)) for host in self.cluster.names}
 
+    @property
+    def holder(self) -> str:
+        """Under which name the job keeps its input in the object store."""
+        return f"{self.row.kind}/{self.row.id}"
+
+    def let_go(self) -> None:
+        """The job has its input, or needs none any more; doing it again does nothing."""
+        if self.request.get("InputDataConfig"):
+            self.platform.objects.unpin(self.holder)
+
     def kill(self) -> bool:
         """Kill every host that runs; False when none did."""
         live = [host for host, seen in self.observations().items() if seen.phase in ("starting", "running")]

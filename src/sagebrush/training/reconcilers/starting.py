@@ -71,6 +71,7 @@ class Starter:
         faultpoints.reach(AFTER_LAUNCH)
         job.platform.store.write(lambda tx: _record_training(job, events, tx))
         faultpoints.reach(AFTER_TRAINING)
+        job.let_go()
         return Again()
 
     def _start_hosts(self, job: Job, environment: Environment, names: Sequence[str]) -> None:
@@ -80,6 +81,7 @@ class Starter:
             job.platform.objects, job.allowed, role_arn=job.request["RoleArn"], region=job.row.region
         )
         plan = planner.plan(channels, job.cluster)
+        self._pin(job, plan)
         hosts = [host for host in job.cluster.hosts if host.name in names]
         if len(hosts) == 1:
             prepared = [self._prepare(job, hosts[0], channels, plan)]
@@ -91,6 +93,15 @@ class Starter:
         for ready in prepared:
             launch = _launch_spec(job, environment, ready, channels, limits[ready.host.group.instance_type])
             job.platform.compute.launcher.launch(replace(launch, term_grace_seconds=config.stop_grace_seconds))
+
+    @staticmethod
+    def _pin(job: Job, plan: Plan) -> None:
+        """What was planned stays where it is until the job has it, whoever replaces it meanwhile."""
+        infos = {p.info.file: p.info for host in plan.values() for placed in host.values() for p in placed}
+        try:
+            job.platform.objects.pin(list(infos.values()), job.holder)
+        except CallerError as error:
+            raise Refused(JobFailure("ClientError", f"Data download failed: {error.code}: {error.message}")) from None
 
     def _prepare(self, job: Job, host: Host, channels: Sequence[Channel], plan: Plan) -> _Prepared:
         """Make one host's /opt/ml anew."""

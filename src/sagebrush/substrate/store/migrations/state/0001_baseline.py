@@ -202,7 +202,7 @@ def upgrade():
     sa.Column('region', sa.String(length=32), nullable=False),
     sa.Column('kind', sa.String(length=64), nullable=False),
     sa.Column('name', sa.String(length=256).with_variant(sa.String(length=256, collation='C'), 'postgresql'), nullable=False),
-    sa.Column('parent', sa.String(length=2048), nullable=True),
+    sa.Column('parent', sa.String(length=256).with_variant(sa.String(length=256, collation='C'), 'postgresql'), nullable=False),
     sa.Column('arn', sa.String(length=2048), nullable=False),
     sa.Column('status', sa.String(length=64).with_variant(sa.String(length=64, collation='C'), 'postgresql'), nullable=False),
     sa.Column('created_us', sa.BigInteger(), nullable=False),
@@ -221,10 +221,10 @@ def upgrade():
     )
     op.create_index('resources_arn', 'resources', ['arn'], unique=True, sqlite_where=sa.text('deleted_us IS NULL'), postgresql_where=sa.text('deleted_us IS NULL'))
     op.create_index('resources_created', 'resources', ['account', 'region', 'kind', 'created_us', 'id'], unique=False)
+    op.create_index('resources_lease', 'resources', ['lease_owner'], unique=False, sqlite_where=sa.text('lease_owner IS NOT NULL'), postgresql_where=sa.text('lease_owner IS NOT NULL'))
     op.create_index('resources_modified', 'resources', ['account', 'region', 'kind', 'modified_us', 'id'], unique=False)
-    op.create_index('resources_name', 'resources', ['account', 'region', 'kind', 'name'], unique=True, sqlite_where=sa.text('deleted_us IS NULL'), postgresql_where=sa.text('deleted_us IS NULL'))
+    op.create_index('resources_name', 'resources', ['account', 'region', 'kind', 'parent', 'name'], unique=True, sqlite_where=sa.text('deleted_us IS NULL'), postgresql_where=sa.text('deleted_us IS NULL'))
     op.create_index('resources_owner', 'resources', ['owner_token', 'kind'], unique=True)
-    op.create_index('resources_parent', 'resources', ['parent', 'kind'], unique=False)
     op.create_index('resources_wake', 'resources', ['wake_at_us'], unique=False, sqlite_where=sa.text('wake_at_us IS NOT NULL'), postgresql_where=sa.text('wake_at_us IS NOT NULL'))
     op.create_table('training_attempts',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
