@@ -4,7 +4,7 @@ Start with :class:`Resource`; ``rows.py`` reads, ``changing.py`` creates and mov
 ``tagging.py`` the tag operations, ``plain.py`` the verbs that need no code of a capability's own.
 """
 
-from sagebrush.substrate.resources.changing import insert, soft_delete, transition, update_body
+from sagebrush.substrate.resources.changing import answered, insert, soft_delete, transition, update_body
 from sagebrush.substrate.resources.checking import check
 from sagebrush.substrate.resources.history import transitions_of
 from sagebrush.substrate.resources.lease import Conflict, Lease, LeaseLost
@@ -25,6 +25,7 @@ __all__ = [
     "Resource",
     "Row",
     "StateMachine",
+    "answered",
     "check",
     "check_tags",
     "fetch",

@@ -49,9 +49,9 @@ def insert(
     With an owner token on the call, a repeat returns the row that the first call made. Raises the noun's own "already
     exists" error, and ValidationException for tags that break a rule. ``wake`` False leaves the reconcile loop alone.
     """
-    owner_token = str(call.owner) if call.owner else None
-    if owner_token and (first := made_by(tx, resource, owner_token)):
+    if first := answered(tx, resource, call):
         return first
+    owner_token = str(call.owner) if call.owner else None
     arn = resource.arn(call.account, call.region, name, parent)
     if find(tx, resource, call.account, call.region, name, parent):
         raise resource.existing(name, arn)
@@ -81,6 +81,14 @@ def insert(
     if wake and not terminal:
         _wake_after_commit(call, row)
     return row
+
+
+def answered(connection: Connection, resource: Resource, call: Call) -> Row | None:
+    """What an earlier call with the same owner token made, even if it was deleted since; None for any other call.
+
+    An operation with checks or rows of its own asks this before them: a repeat gets the first answer, whatever changed.
+    """
+    return made_by(connection, resource, str(call.owner)) if call.owner else None
 
 
 def transition(

@@ -86,7 +86,7 @@ class Checkpoints:
         now = self._look()
         due = [(name, look) for name, look in now.items() if self._due(name, look, everything)]
         try:
-            changes = sum(self._store(name, look, cancelled) for name, look in due)
+            changes = sum(self._store(name, look, everything, cancelled) for name, look in due)
             changes += sum(self._remove(name) for name in sorted(set(self._stored) - set(now)))
         except CallerError as error:
             raise upload_failed(f"{error.code}: {error.message} (checkpoints to {self._location})") from None
@@ -103,13 +103,16 @@ class Checkpoints:
         self._entries = {entry.name: entry for entry in contents.files if not reasons[entry.name]}
         return {name: (e.status.st_size, e.status.st_mtime_ns) for name, e in self._entries.items()}
 
-    def _store(self, name: str, look: tuple[int, int], cancelled: Callable[[], bool]) -> bool:
+    def _store(self, name: str, look: tuple[int, int], everything: bool, cancelled: Callable[[], bool]) -> bool:
         target = self._location.child(name)
         self._allowed("s3:PutObject", f"arn:aws:s3:::{target.bucket}/{target.key}")
         try:
             self._objects.put(target.bucket, target.key, archive.read_entry(self._entries[name], cancelled))
-        except OSError:
-            return False  # Changed or removed by the job while it was read: the next look sees what became of it.
+        except OSError as error:
+            # Changed or removed by the job while it was read: the next look sees what became of it. Unless it is over.
+            if everything:
+                self.skipped.append(f"{name}: {error.strerror or error}")
+            return False
         self._stored[name] = look
         return True
 

@@ -26,7 +26,13 @@ OPERATIONS: Mapping[str, Handler] = {
     "UpdateTrainingJob": update_training_job,
 }
 #: Those that act on the one job their request names.
-NAMING_ONE_JOB = tuple(name for name in OPERATIONS if name != "ListTrainingJobs")
+NAMING_ONE_JOB = (
+    "CreateTrainingJob",
+    "DescribeTrainingJob",
+    "StopTrainingJob",
+    "DeleteTrainingJob",
+    "UpdateTrainingJob",
+)
 
 
 def named_job(call: Call, request: Mapping[str, Any]) -> list[str]:

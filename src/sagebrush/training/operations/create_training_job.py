@@ -10,33 +10,38 @@ from sagebrush.substrate.calls import Call
 from sagebrush.substrate.compute import EnvironmentSpec
 from sagebrush.substrate.compute.environments.images import ENVIRONMENT_NAMES
 from sagebrush.substrate.errors import validation
-from sagebrush.substrate.resources import Row, insert
+from sagebrush.substrate.resources import Row, answered, insert
 from sagebrush.training import tables
-from sagebrush.training.model import builtin, cluster, description, phases, request, wording
+from sagebrush.training.model import builtin, cluster, description, phases, wording
+from sagebrush.training.model.request import problems
 from sagebrush.training.resources import TRAINING_JOB
 
 
-def create_training_job(call: Call, input: dict[str, Any]) -> dict[str, Any]:
+def create_training_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Check everything that can be checked now, record the job at the end of the queue, and return.
 
     Raises ValidationException in SageMaker's wording, ResourceInUse for a name that is taken, and
     ResourceLimitExceeded for an instance type bigger than this host where ``instances = "strict"``.
     """
-    if found := request.problems(input):
+    if first := call.platform.store.read(lambda conn: answered(conn, TRAINING_JOB, call)):
+        return {"TrainingJobArn": first.arn}
+    if found := problems(request):
         raise validation(" ".join(found))
-    tags = input.get("Tags", [])
-    _check_role(call, input["RoleArn"])
-    environment = _environment_of(call, input["AlgorithmSpecification"]["TrainingImage"])
-    _check_instances(call, input["ResourceConfig"])
-    algorithm = environment.algorithm if builtin.runs_algorithm(input) else None
-    body = description.body_of(input, algorithm)
+    tags = request.get("Tags", [])
+    _check_role(call, request["RoleArn"])
+    environment = _environment_of(call, request["AlgorithmSpecification"]["TrainingImage"])
+    _check_instances(call, request["ResourceConfig"])
+    algorithm = environment.algorithm if builtin.runs_algorithm(request) else None
+    body = description.body_of(request, algorithm)
 
     def record(tx: Connection) -> Row:
+        if first := answered(tx, TRAINING_JOB, call):
+            return first
         row = insert(
             tx,
             TRAINING_JOB,
             call=call,
-            name=input["TrainingJobName"],
+            name=request["TrainingJobName"],
             body=body,
             tags=tags,
             secondary=phases.START.secondary.value,

@@ -14,14 +14,14 @@ from sagebrush.training.model.phases import TERMINAL
 from sagebrush.training.resources import TRAINING_JOB
 
 
-def delete_training_job(call: Call, input: dict[str, Any]) -> dict[str, Any]:
+def delete_training_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Remove an ended job; its name is free again, its artefacts and logs stay.
 
     Raises ValidationException when it is missing, ResourceInUse while it has not ended.
     """
 
     def record(tx: Connection) -> None:
-        row = fetch(tx, TRAINING_JOB, call.account, call.region, input["TrainingJobName"])
+        row = fetch(tx, TRAINING_JOB, call.account, call.region, request["TrainingJobName"])
         if row.status not in TERMINAL:
             raise CallerError(
                 "ResourceInUse",

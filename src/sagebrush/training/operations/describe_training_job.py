@@ -13,11 +13,11 @@ from sagebrush.training.model import description
 from sagebrush.training.resources import TRAINING_JOB
 
 
-def describe_training_job(call: Call, input: dict[str, Any]) -> dict[str, Any]:
+def describe_training_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """The job as it stands, with the last value of each metric so far. Raises ValidationException when missing."""
 
     def look(conn: Connection) -> dict[str, Any]:
-        row = fetch(conn, TRAINING_JOB, call.account, call.region, input["TrainingJobName"])
+        row = fetch(conn, TRAINING_JOB, call.account, call.region, request["TrainingJobName"])
         shown = description.describe(row, transitions_of(conn, row.id))
         if "metrics" not in row.body and (live := tables.metrics_of(conn, row.id)):
             shown["FinalMetricDataList"] = description.final_metrics(live)

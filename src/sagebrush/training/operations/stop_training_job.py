@@ -14,14 +14,14 @@ from sagebrush.training.model.description import phase_of
 from sagebrush.training.resources import TRAINING_JOB
 
 
-def stop_training_job(call: Call, input: dict[str, Any]) -> dict[str, Any]:
+def stop_training_job(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Record that the job is to stop; stopping one that is stopping changes nothing.
 
     Raises ValidationException for a job that is missing or has ended.
     """
 
     def record(tx: Connection) -> None:
-        row = fetch(tx, TRAINING_JOB, call.account, call.region, input["TrainingJobName"])
+        row = fetch(tx, TRAINING_JOB, call.account, call.region, request["TrainingJobName"])
         phase = phase_of(row)
         if phase.status is phases.Status.STOPPING:
             return

@@ -6,10 +6,8 @@ and uploads can be repeated without a second effect, and what is recorded is rec
 
 from __future__ import annotations
 
-import time
-
 from sagebrush.substrate.compute.environments.builds import EnvironmentBuilds
-from sagebrush.substrate.errors import JobFailure
+from sagebrush.substrate.errors import Fault, JobFailure
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.substrate.resources import Lease, Resource, Row
@@ -53,8 +51,10 @@ class TrainingJobReconciler:
         self._sweeper.begin(platform)
         attempt = platform.store.read(lambda conn: tables.last_attempt(conn, row.id))
         phase = phase_of(row)
-        if phase.status in TERMINAL or attempt is None:
+        if phase.status in TERMINAL:
             return Done()
+        if attempt is None:
+            raise Fault(f"{row.arn} has no attempt")
         outcome = self._step(Job(platform, row, lease, attempt), phase.secondary)
         if isinstance(outcome, Done):
             self._forget(row)
@@ -70,9 +70,10 @@ class TrainingJobReconciler:
         until = platform.clock.monotonic_us() + _KILL_US
         # Waited for here: a step between would take the kill for the job's own end.
         while job.kill():
-            if platform.clock.monotonic_us() > until:
+            now = platform.clock.monotonic_us()
+            if now > until:
                 return Again(_LOOK_AT_KILLED)
-            time.sleep(_LOOK_AT_KILLED)
+            platform.clock.sleep_until(now + int(_LOOK_AT_KILLED * 1e6))
         self._forget(row)
         told = wording.could_not_finish(phase.secondary.value, error, row.id)
         event = Event.STOPPED if phase.status is Status.STOPPING else Event.FAIL
