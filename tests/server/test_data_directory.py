@@ -12,8 +12,8 @@ import pytest
 from sagebrush.server import listening, log_files, platform_file
 from sagebrush.server.data_directory import LAYOUT, DataDirectory
 from sagebrush.server.platform_file import PlatformFile
-from sagebrush.server.process_identity import ProcessIdentity
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.processes import ProcessIdentity
 
 
 def test_a_new_directory_is_private_and_says_its_layout(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from sagebrush.substrate.calls import Call, OwnerToken
 from sagebrush.substrate.errors import CallerError
+from sagebrush.training import tables
 from tests.training.requests import ROLE, job_request
 from tests.training.running import Running, eventually
 from tests.training.test_jobs import STOPPABLE, valid
@@ -136,3 +138,32 @@ def test_an_update_changes_what_describe_shows_while_the_job_runs(running: Runni
     running.call("StopTrainingJob", TrainingJobName="job")
     running.finished("job")
     assert "not InProgress" in refused(running, "UpdateTrainingJob", TrainingJobName="job").message
+
+
+def test_a_repeated_call_of_an_owner_gets_the_first_answer_whatever_has_changed_since(running: Running) -> None:
+    """A pipeline that was killed between its call and its record asks again: perhaps after the job is deleted."""
+    platform = running.platform
+    principal, settings = running.guard.open_principal(), platform.settings
+    owner = OwnerToken("arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/1", "Train", 1)
+
+    def ask() -> str:
+        request = job_request("owned", "pass")
+        call = Call(
+            platform,
+            "sagemaker",
+            "CreateTrainingJob",
+            principal,
+            settings.account,
+            settings.region,
+            "request",
+            owner=owner,
+        )
+        return str(platform.calls.dispatch(call, request)["TrainingJobArn"])
+
+    first = ask()
+    running.finished("owned")
+    running.call("DeleteTrainingJob", TrainingJobName="owned")
+    assert ask() == first
+    assert platform.store.read(lambda conn: tables.next_in_queue(conn, 10)) == []
+    with pytest.raises(CallerError, match="Could not find"):
+        running.describe("owned")

@@ -14,7 +14,7 @@ from pathlib import Path
 from sagebrush.cli.finding import load_settings
 from sagebrush.server import platform_file, probing
 from sagebrush.server.data_directory import DataDirectory
-from sagebrush.server.process_identity import ProcessIdentity
+from sagebrush.substrate.processes import ProcessIdentity
 from sagebrush.substrate.settings import Settings
 
 NOT_RUNNING = 3

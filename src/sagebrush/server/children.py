@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sagebrush.server.process_identity import ProcessIdentity
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import Clock
+from sagebrush.substrate.processes import ProcessIdentity
 
 _SECOND: Final = 1_000_000
 #: A process that ran this long had started well: its next crash is restarted at once again.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sagebrush.server.process_identity import ProcessIdentity
+from sagebrush.substrate.processes import ProcessIdentity
 
 
 @dataclass(frozen=True, slots=True)

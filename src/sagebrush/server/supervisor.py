@@ -23,10 +23,10 @@ from sagebrush.server.children import Child
 from sagebrush.server.data_directory import CONTROL_SOCKET, OBJECTS_SOCKET, DataDirectory
 from sagebrush.server.flags import parse_flags
 from sagebrush.server.platform_file import PlatformFile
-from sagebrush.server.process_identity import ProcessIdentity
 from sagebrush.substrate import settings as settings_module
 from sagebrush.substrate.clock import Clock, SystemClock
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.processes import ProcessIdentity
 from sagebrush.substrate.settings import Settings
 
 _SECOND: Final = 1_000_000

@@ -3,7 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from sagebrush.substrate.reconcile.owner import boot_id, is_dead, pid_namespace, process_identity, start_time
+from sagebrush.substrate.processes import boot_id, start_time
+from sagebrush.substrate.reconcile.owner import is_dead, pid_namespace, process_identity
 
 
 def test_this_process_is_alive_whatever_follows_its_name() -> None:

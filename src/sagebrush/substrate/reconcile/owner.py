@@ -6,14 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-
-@lru_cache
-def boot_id() -> str:
-    """This boot of this machine."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return "unknown-boot"
+from sagebrush.substrate.processes import boot_id, start_time
 
 
 @lru_cache
@@ -23,16 +16,6 @@ def pid_namespace() -> str:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return "unknown-namespace"
-
-
-def start_time(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks (field 22 of /proc/<pid>/stat); None when there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields[19]
 
 
 def process_identity() -> str:
@@ -48,6 +31,6 @@ def is_dead(owner: str, *, one_host: bool) -> bool:
     boot, namespace, pid, started = (owner.split("/") + [""] * 4)[:4]
     if boot != boot_id():
         return one_host
-    if namespace != pid_namespace() or not pid.isdigit() or start_time(os.getpid()) is None:
+    if namespace != pid_namespace() or not pid.isdigit():
         return False
-    return start_time(int(pid)) != started
+    return str(start_time(int(pid))) != started

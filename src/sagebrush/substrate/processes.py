@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 
+@lru_cache
 def boot_id() -> str:
     """This boot of this machine; empty where the system does not say."""
     try:
