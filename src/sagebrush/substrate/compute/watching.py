@@ -119,7 +119,12 @@ class Watcher:
                 changed, self._changed, self._uncertain = self._changed | self._uncertain, set(), set()
                 watches = [w for w in map(self._watches.get, changed) if w is not None]
             for watch in watches:
-                self._tell(watch)
+                try:
+                    self._tell(watch)
+                except Exception:
+                    # One directory that cannot be read must not make the others unheard; who waits also looks himself.
+                    _log.exception("%s is not watched any more", watch.directory)
+                    self.unwatch(watch.directory)
 
     def _hear(self, descriptor: int) -> None:
         if descriptor == self._wake_read:
