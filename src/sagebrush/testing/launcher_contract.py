@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -51,6 +52,51 @@ command = ("python3", "-c", program)
 compute.launcher.launch(LaunchSpec(root / "attempt", command, root / "ml", environment))
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+#: Answers each connection with the socket's number and its own name for itself; argument: accept only after this file.
+_ANSWER = """
+import os, select, socket, sys, time
+listeners = [socket.socket(fileno=3 + i) for i in range(int(os.environ["SAGEBRUSH_LISTEN_FDS"]))]
+for listener in listeners: listener.setblocking(False)
+print("up", flush=True)
+while len(sys.argv) > 1 and not os.path.exists(sys.argv[1]):
+    time.sleep(0.005)
+while True:
+    for ready in select.select(listeners, [], [])[0]:
+        try: connection, _ = ready.accept()
+        except BlockingIOError: continue  # Another process was faster.
+        with connection: connection.sendall(b"%d %s" % (listeners.index(ready), connection.recv(100)))
+"""
+
+
+def connect(directory: Path, name: str) -> socket.socket:
+    """A connection to a socket of an attempt; its path may be longer than an address can be."""
+    place = os.open(directory, os.O_PATH)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(f"/proc/self/fd/{place}/{name}")
+    except OSError:
+        connection.close()
+        raise
+    finally:
+        os.close(place)
+    connection.settimeout(60)
+    return connection
+
+
+def ask(spec: LaunchSpec, name: str, text: str = "") -> str:
+    """Send a text to a socket of the attempt; what came back until the end of the connection."""
+    with connect(spec.directory, name) as connection:
+        connection.sendall(text.encode() or b"?")
+        return b"".join(iter(lambda: connection.recv(100), b"")).decode()
+
+
+def refuses(directory: Path, name: str) -> bool:
+    try:
+        connect(directory, name).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def eventually(question: Callable[[], Any], *, seconds: float = 60.0) -> Any:
@@ -429,3 +475,79 @@ print(resource.getrlimit(resource.RLIMIT_CORE), oct(os.umask(0)), os.environ["MI
         assert ended.wait(60)
         assert phases[0] == "absent"
         assert phases[-1] == "exited"
+
+    def test_a_job_serves_the_sockets_it_was_promised_in_their_order(self, rig: Rig) -> None:
+        names = tuple(f"s{i}" for i in range(7))
+        spec = rig.start(_ANSWER, listen=names)
+        assert [ask(spec, name, f"to {name}") for name in names] == [f"{i} to s{i}" for i in range(7)]
+
+    def test_a_job_without_sockets_hears_of_none_and_one_with_them_has_nothing_else(self, rig: Rig) -> None:
+        program = """
+import os
+names = sorted(int(name) for name in os.listdir("/proc/self/fd"))
+print(names[:-1], os.environ.get("SAGEBRUSH_LISTEN_FDS"), flush=True)
+"""
+        for count in (0, 2):
+            spec = rig.spec(program, name=f"with-{count}", listen=("a", "b")[:count])
+            rig.launcher.launch(spec)
+            rig.finish(spec)
+            told = str(count) if count else "None"
+            assert rig.printed(spec) == [f"{list(range(3 + count))} {told}"]
+
+    def test_a_connection_waits_until_the_job_accepts(self, rig: Rig) -> None:
+        spec = rig.start(_ANSWER, "go", listen=("s0",))
+        with ThreadPoolExecutor(20) as pool:
+            answers = [pool.submit(ask, spec, "s0", f"early {i}") for i in range(20)]
+            assert not any(answer.done() for answer in answers)
+            (spec.opt_ml / "go").touch()
+            assert [answer.result() for answer in answers] == [f"0 early {i}" for i in range(20)]
+
+    def test_children_of_the_job_can_serve_its_sockets(self, rig: Rig) -> None:
+        program = "import os\nfor _ in range(3):\n    if os.fork() == 0: break\nelse: os.wait()\n" + _ANSWER
+        spec = rig.start(program, listen=("s0", "s1"))
+        assert [ask(spec, f"s{i % 2}", "child") for i in range(20)] == ["0 child", "1 child"] * 10
+
+    def test_connections_are_refused_once_the_job_is_gone(self, rig: Rig) -> None:
+        spec = rig.start(_ANSWER, listen=("s0", "s1"))
+        assert ask(spec, "s0", "hello") == "0 hello"
+        rig.launcher.terminate(spec.directory)
+        assert rig.finish(spec).signal == 15
+        assert refuses(spec.directory, "s0")
+        assert refuses(spec.directory, "s1")
+
+    def test_connections_are_refused_after_the_shim_was_killed(self, rig: Rig) -> None:
+        spec = rig.start(_ANSWER, listen=("s0",))
+        os.kill(rig.state(spec)["shim_pid"], signal.SIGKILL)
+        assert rig.finish(spec).phase == "lost"
+        assert refuses(spec.directory, "s0")
+
+    def test_only_the_job_holds_its_sockets(self, rig: Rig) -> None:
+        """Else a job that closes one, or ends, would leave connections hanging that nobody will accept."""
+        spec = rig.start("import os, time; os.close(3); print('closed', flush=True); time.sleep(600)", listen=("s0",))
+        assert refuses(spec.directory, "s0")
+
+    def test_nobody_else_may_connect(self, rig: Rig) -> None:
+        spec = rig.start(_ANSWER, listen=("s0",))
+        assert (spec.directory / "s0").stat().st_mode & 0o777 == 0o600
+        assert (spec.directory / "s0").stat().st_uid == os.geteuid()
+        assert (spec.directory / "output.log").stat().st_mode & 0o777 == 0o644
+
+    def test_a_socket_left_by_a_shim_that_died_early_is_replaced(self, rig: Rig) -> None:
+        spec = rig.spec(_ANSWER, listen=("s0",))
+        with socket.socket(socket.AF_UNIX) as left:
+            place = os.open(spec.directory, os.O_PATH)
+            left.bind(f"/proc/self/fd/{place}/s0")
+            os.close(place)
+        rig.launcher.launch(spec)
+        eventually(lambda: rig.printed(spec))
+        assert ask(spec, "s0", "new") == "0 new"
+
+    def test_a_socket_has_a_plain_name(self, rig: Rig) -> None:
+        for name in ("", ".hidden", "../s0", "deep/s0", "x" * 120):
+            with contextlib.suppress(ValueError):
+                rig.launcher.launch(rig.spec("pass", listen=(name,)))
+                raise AssertionError(f"{name!r} was taken")
+
+    def test_a_job_that_asks_for_a_private_network_runs_wherever_it_is(self, rig: Rig) -> None:
+        seen = rig.run("import socket; socket.create_server(('127.0.0.1', 0))", private_network=True)
+        assert (seen.exit_code, seen.problem) == (0, "")

@@ -21,6 +21,7 @@ from sagebrush.testing.launcher_contract import Rig
 
 ECR = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
 GOT = images.pinned_version("xgboost", "xgboost-cpu")
+SKLEARN = images.pinned_version("sklearn", "scikit-learn")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,23 @@ def test_an_image_is_known_by_its_repository_whatever_account_and_region(
     spec = Environments(tmp_path).resolve(image)
     notice = f"The image asks for XGBoost {asked}; this platform runs XGBoost {GOT}"
     assert spec == EnvironmentSpec("xgboost", asked, GOT, "xgboost", (notice,))
+
+
+@pytest.mark.parametrize("tag", ["0.20.0-cpu-py3", "1.2-1-cpu-py3", "1.4-2"])
+def test_images_of_scikit_learn_train_and_serve_and_carry_no_algorithm(tag: str, tmp_path: Path) -> None:
+    notice = f"The image asks for scikit-learn {tag}; this platform runs scikit-learn {SKLEARN}"
+    expected = EnvironmentSpec("sklearn", tag, SKLEARN, None, (notice,))
+    assert Environments(tmp_path).resolve(f"{ECR}/sagemaker-scikit-learn:{tag}") == expected
+    asked = tag.partition("-")[0]
+    with pytest.raises(CallerError, match=f"asks for scikit-learn {asked}; this platform has {SKLEARN}"):
+        Environments(tmp_path, exact=True).resolve(f"{ECR}/sagemaker-scikit-learn:{tag}")
+
+
+@pytest.mark.parametrize("image", [f"scikit-learn:{SKLEARN}", "sagemaker-scikit-learn", f"{ECR}/scikit-learn:1.9-1"])
+def test_an_image_of_our_scikit_learn_needs_no_notice(image: str, tmp_path: Path) -> None:
+    spec = Environments(tmp_path, exact=True).resolve(image)
+    assert spec is not None
+    assert (spec.name, spec.got_version, spec.notices) == ("sklearn", SKLEARN, ())
 
 
 @pytest.mark.parametrize(
@@ -81,6 +99,17 @@ def test_every_lock_pins_everything_exactly() -> None:
         lines = [line for line in images.lock_text(name).splitlines() if line and not line.startswith("#")]
         assert len(lines) > 5
         assert all(line.count("==") == 1 and " " not in line for line in lines)
+
+
+def test_environments_agree_on_the_versions_of_what_they_share() -> None:
+    """A model that one environment wrote is read by the other: joblib files are tied to versions."""
+    pins = [
+        set(filter(lambda line: "==" in line, images.lock_text(name).splitlines())) for name in ("sklearn", "xgboost")
+    ]
+    names = [{line.partition("==")[0] for line in lines} for lines in pins]
+    assert names[0] & names[1] == {line.partition("==")[0] for line in pins[0] & pins[1]} == names[0]
+    assert "xgboost-cpu" not in names[0]
+    assert "boto3" in names[0]
 
 
 def make_wheel(folder: Path, name: str, code: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sagebrush.substrate.compute import Compute, Limits
+from sagebrush.substrate.compute.isolation import Isolation
 from sagebrush.substrate.compute.limits import ControlGroups
 from sagebrush.substrate.compute.shim.cgroups import Group
 from sagebrush.substrate.compute.shim.launchfile import LaunchFile
@@ -119,8 +120,33 @@ def test_doctor_tries_everything_and_leaves_nothing_behind(tmp_path: Path, monke
         "pid namespaces",
         "control groups",
         "isolation",
+        "private networks",
     ]
     assert checks["python"].ok
     assert all(check.detail for check in checks.values())
     assert checks["isolation"].ok == (compute.isolation() == "sandbox")
+    assert checks["private networks"].ok == compute.private_network()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_sandbox_no_job_has_a_network_of_its_own(tmp_path: Path) -> None:
+    compute = Compute(Settings(data_dir=tmp_path, isolation="process"))
+    check = compute.probe()[-1]
+    assert (compute.private_network(), check.ok, check.needed) == (False, False, False)
+    assert "share the ports" in check.detail
+    compute.close()
+
+
+def test_a_kernel_that_refuses_network_namespaces_is_asked_once_and_its_words_are_told(tmp_path: Path) -> None:
+    asked = []
+
+    def refuse() -> str:
+        asked.append("asked")
+        return "unshare: Operation not permitted"
+
+    isolation = Isolation("sandbox", lambda *_: "", refuse)
+    compute = Compute(Settings(data_dir=tmp_path))
+    compute._isolation = isolation
+    assert (isolation.private_network(), isolation.private_network(), len(asked)) == (False, False, 1)
+    assert compute.probe()[-1].detail.endswith("unshare: Operation not permitted")
+    compute.close()

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from sagebrush.substrate.compute import Bind, Compute, Environment
 from sagebrush.substrate.settings import Settings
-from sagebrush.testing.launcher_contract import Rig, eventually
+from sagebrush.testing.launcher_contract import Rig, ask, eventually
 
 
 @pytest.fixture
@@ -245,9 +246,12 @@ def test_without_root_a_user_namespace_gives_the_same_view(tmp_path: Path) -> No
         "cwd /opt/ml",
         "grace_ms 1000",
         "env PATH=/usr/bin:/bin",
+        "private_network 1",
+        "listen s0",
         "arg /bin/sh",
         "arg -c",
-        f"arg echo $(id -u) $(ls {place}/hidden | wc -l) $(ls -d /proc/[0-9]* | wc -l) $(uname -n); echo x > made",
+        f"arg echo $(id -u) $(ls {place}/hidden | wc -l) $(ls -d /proc/[0-9]* | wc -l) $(uname -n)"
+        " $(grep -c : /proc/net/dev) $(grep -c 'lo ' /proc/net/route) $(readlink /proc/self/fd/3); echo x > made",
     ]
     (place / "attempt" / "launch").write_text("".join(f"{record}\0" for record in records))
     (place / "attempt" / "lock").touch()
@@ -286,7 +290,7 @@ def test_without_root_a_user_namespace_gives_the_same_view(tmp_path: Path) -> No
         assert (state["problem"], state["exit_code"]) == ("", 0), printed
         line = (place / "attempt" / "output.log").read_text().partition(" ")[2].strip()
         assert line.split()[:2] == [str(user), "0"]
-        assert line.split()[3] == "algo-1"
+        assert line.split()[3:5] == ["algo-1", "1"]
         assert (place / "attempt" / "ml" / "made").read_text() == "x\n"
     finally:
         os.close(lock)
@@ -310,3 +314,109 @@ def test_a_job_whose_keeper_was_killed_is_not_mistaken_for_a_success(process_rig
     assert (seen.phase, seen.exit_code, seen.signal) == ("exited", None, 9)
     assert "keeper" in seen.problem
     eventually(lambda: not Path(f"/proc/{job}").exists())
+
+
+#: Serves HTTP's alternative port as an own server does, and tries what the arguments name: ports of the host.
+_OWN_SERVER = """
+import os, socket, sys
+listener = socket.create_server(("0.0.0.0", 8080))
+for port in map(int, sys.argv[1:]):
+    try: socket.create_connection(("127.0.0.1", port), 5); print("reached", port)
+    except ConnectionRefusedError: print("refused")
+print(sorted(name for _, name in socket.if_nameindex()), flush=True)
+client = socket.create_connection(("localhost", 8080))
+inner, _ = listener.accept()
+promised = socket.socket(fileno=3)
+while True:
+    outer, _ = promised.accept()
+    client.sendall(outer.recv(100))
+    outer.sendall(inner.recv(100) + b" from " + os.environ["NAME"].encode())
+    outer.close()
+"""
+
+
+@pytest.fixture
+def private_network(tmp_path: Path) -> None:
+    compute = Compute(Settings(data_dir=tmp_path / "probe"))
+    found = compute.private_network()
+    compute.close()
+    if not found:
+        pytest.skip("this host allows no network namespaces")
+
+
+def test_in_private_networks_two_jobs_have_the_same_port_and_neither_reaches_the_host(
+    rig: Rig, private_network: None
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        port = str(service.getsockname()[1])
+        specs = [
+            rig.start(_OWN_SERVER, port, name=name, env={"NAME": name}, listen=("s0",), private_network=True, hosts={})
+            for name in ("one", "two")
+        ]
+        assert [rig.printed(spec) for spec in specs] == [["refused", "['lo']"]] * 2
+        assert [ask(spec, "s0", "hello") for spec in specs] == ["hello from one", "hello from two"]
+
+
+def test_hosts_of_a_job_in_a_private_network_have_their_names(rig: Rig, private_network: None) -> None:
+    program = """
+import socket
+with socket.create_server((socket.gethostbyname("algo-1"), 8080)):
+    socket.create_connection(("algo-1", 8080)).close()
+"""
+    spec = rig.spec(program, private_network=True, hosts={"algo-1": "127.88.1.1"})
+    rig.launcher.launch(spec)
+    assert rig.finish(spec).exit_code == 0, rig.printed(spec)
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_socket_of_the_host_that_is_bound_can_be_connected_to(rig: Rig, tmp_path: Path, private: bool) -> None:
+    program = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/opt/ml/front.sock'); print(s.recv(100))"
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as front:
+        front.bind(str(folder / "front.sock"))
+        (folder / "front.sock").chmod(0o666)
+        front.listen()
+        front.settimeout(60)
+        binds = (Bind(folder / "front.sock", "/opt/ml/front.sock"),)
+        spec = rig.spec(program, binds=binds, private_network=private)
+        rig.launcher.launch(spec)
+        with front.accept()[0] as connection:
+            connection.sendall(b"from the platform")
+        assert rig.finish(spec).exit_code == 0, rig.printed(spec)
+    assert rig.printed(spec) == ["b'from the platform'"]
+
+
+def test_a_job_neither_sees_nor_replaces_its_listening_sockets(rig: Rig) -> None:
+    """An attempt under /tmp is out of sight anyway; elsewhere the mask of the data directory hides it."""
+    program = """
+import os, socket, sys
+path = sys.argv[1]
+listener = socket.socket(fileno=3)
+failures = []
+for attempt in (os.stat, os.unlink, lambda path: os.symlink("/etc/passwd", path)):
+    try: attempt(path); failures.append("done")
+    except OSError as error: failures.append(type(error).__name__)
+try: os.fchmod(3, 0o777)  # As root the socket belongs to the platform; a user namespace has only one user.
+except PermissionError: pass
+print(*failures, listener.getsockname(), flush=True)
+connection, _ = listener.accept()
+connection.recv(100)
+connection.sendall(b"served")
+"""
+    elsewhere = Path("/var/lib") / f"sagebrush-test-{os.getpid()}"
+    try:
+        for directory in (rig.root / "attempt", elsewhere / "attempt"):
+            opt_ml = directory / "ml"
+            opt_ml.mkdir(parents=True)
+            spec = rig.spec(
+                program, str(directory / "s0"), directory=directory, opt_ml=opt_ml, listen=("s0",), masked=(elsewhere,)
+            )
+            rig.launcher.launch(spec)
+            eventually(lambda spec=spec: rig.printed(spec))  # type: ignore[misc]
+            assert ask(spec, "s0") == "served"
+            assert rig.finish(spec).exit_code == 0
+            assert rig.printed(spec) == ["FileNotFoundError FileNotFoundError FileNotFoundError s0"]
+            assert (directory / "s0").stat().st_mode & 0o777 == 0o600
+    finally:
+        shutil.rmtree(elsewhere, ignore_errors=True)

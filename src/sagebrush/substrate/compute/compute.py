@@ -21,7 +21,7 @@ class Compute:
     def __init__(self, settings: Settings):
         self._settings = settings
         self._groups = ControlGroups()
-        self._isolation = Isolation(settings.isolation, self._try_sandbox)
+        self._isolation = Isolation(settings.isolation, self._try_sandbox, probing.try_network)
         self.instances = Catalogue()
         self.capacity = Capacity(
             settings.capacity_cpus or host.cpus(),
@@ -45,6 +45,10 @@ class Compute:
     def isolation(self) -> Mode:
         """How jobs run here, found out by doing on the first call. See :meth:`Isolation.mode`."""
         return self._isolation.mode()
+
+    def private_network(self) -> bool:
+        """Whether ``LaunchSpec.private_network`` is obeyed on this host, found out by doing on the first call."""
+        return self._isolation.private_network()
 
     def isolation_problem(self) -> str:
         """Why jobs run without a sandbox although one was wanted; '' when they do not."""

@@ -1,4 +1,4 @@
-"""How jobs are kept apart on this host: 'sandbox' or 'process', found out by doing it once."""
+"""How jobs are kept apart on this host: 'sandbox' or 'process', and networks of their own; found out by doing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from sagebrush.substrate.errors import CallerError
 Mode = Literal["sandbox", "process"]
 #: A trial runs a command that succeeds only inside a working sandbox; it returns '' or what went wrong.
 Trial = Callable[["Isolation", Path], str]
+#: Makes a network namespace that works; '' or what went wrong.
+NetworkTrial = Callable[[], str]
 
 
 class Isolation:
     """The way of this host. ``wanted`` is the setting: 'auto' tries the sandbox, 'sandbox' insists on it."""
 
-    def __init__(self, wanted: str, trial: Trial):
+    def __init__(self, wanted: str, trial: Trial, network_trial: NetworkTrial):
         self._wanted = wanted
         self._trial = trial
+        self._network_trial = network_trial
+        self._network_refused: str | None = None
         self._lock = threading.Lock()
         self._mode: Mode | None = None
         self.user_namespace = os.geteuid() != 0
@@ -36,6 +40,17 @@ class Isolation:
             if self._mode is None:
                 self._mode = self._find_out()
             return self._mode
+
+    def private_network(self) -> bool:
+        """Whether a job can have a network of its own here: only in a sandbox, and where the kernel allows."""
+        return self.mode() == "sandbox" and not self.network_problem()
+
+    def network_problem(self) -> str:
+        """What the host says to a network namespace; '' when it works."""
+        with self._lock:
+            if self._network_refused is None:
+                self._network_refused = self._network_trial()
+            return self._network_refused
 
     def user(self, directory: Path) -> int:
         """The user and group id for one attempt; 0 keeps the platform's own user.
@@ -70,7 +85,7 @@ class _Assumed(Isolation):
     """The sandbox taken for granted: what the trial itself runs with."""
 
     def __init__(self, original: Isolation):
-        super().__init__("sandbox", _no_trial)
+        super().__init__("sandbox", _no_trial, original.network_problem)
         self._mode = "sandbox"
         self.user_namespace = original.user_namespace
 

@@ -47,7 +47,7 @@ class Launcher:
         """Start a shim for the directory, unless one has it or had it. Returns when the shim's process exists.
 
         A request to terminate that came before stands: the job then ends without having run. Raises ValueError for
-        NUL bytes in the command, Fault when the host cannot start processes.
+        NUL bytes in the command and for names of sockets that are none, Fault when the host cannot start processes.
         """
         spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(spec.directory / observing.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -141,11 +141,13 @@ class Launcher:
         launch.add("host", *(f"{name}={address}" for name, address in spec.hosts.items()))
         launch.add("grace_ms", int(spec.term_grace_seconds * 1000))
         launch.add("fault", *spec.faults)
+        launch.add("listen", *map(_socket_name, spec.listen))
         if sandboxed:
             user = self._isolation.user(spec.directory)
             launch.add("uid", user)
             launch.add("gid", user)
             launch.add("user_namespace", int(self._isolation.user_namespace))
+            launch.add("private_network", int(spec.private_network and self._isolation.private_network()))
             launch.add("mask", *map(str, spec.masked))
             launch.add("expose", *map(str, spec.environment.read_only_paths))
             for bind in spec.binds:
@@ -191,6 +193,13 @@ def job_variables(spec: LaunchSpec, *, sandboxed: bool) -> Mapping[str, str]:
     if any(paths):
         variables["PYTHONPATH"] = ":".join(filter(None, paths))
     return variables
+
+
+def _socket_name(name: str) -> str:
+    # The kernel takes 107 bytes; the dot keeps clear of names that have a meaning.
+    if not 0 < len(os.fsencode(name)) < 100 or "/" in name or name.startswith("."):
+        raise ValueError(f"{name!r} cannot be the name of a socket")
+    return name
 
 
 def write_privately(path: Path, data: bytes) -> None:

@@ -24,6 +24,20 @@ _NEEDED_DISK_GIB = 5
 _TRIAL = 'test -e /opt/ml/token && grep -q "127.9.9.9 algo-1" /etc/hosts && test ! -e "$1" && test ! -d /proc/99999'
 
 
+#: Succeeds only where a network of its own can be made and its loopback carries a connection.
+_NETWORK_TRIAL = """
+import _socket, sys
+sys.path.append(sys.argv[1])
+from shim import kernel, network
+kernel.unshare(int(sys.argv[2]))
+network.raise_loopback()
+listener, client = (_socket.socket(_socket.AF_INET, _socket.SOCK_STREAM) for _ in "12")
+listener.bind(("127.0.0.1", 8080))
+listener.listen(1)
+client.connect(("127.0.0.1", 8080))
+"""
+
+
 class Check(NamedTuple):
     """One line of ``doctor``. ``ok`` False is a warning unless ``needed``."""
 
@@ -75,6 +89,11 @@ def _set_when_ended(launcher: Launcher, directory: Path, ended: threading.Event)
         ended.set()
 
 
+def try_network() -> str:
+    """Make a network namespace and use its loopback; '' when that works, else what went wrong."""
+    return _try_in_a_process(_NETWORK_TRIAL, kernel.CLONE_NEWNET)
+
+
 def probe(settings: Settings, isolation: Isolation, groups: ControlGroups) -> list[Check]:
     """Everything that running jobs depends on."""
     checks = [
@@ -101,6 +120,7 @@ def probe(settings: Settings, isolation: Isolation, groups: ControlGroups) -> li
         why = isolation.problem or f"set by isolation = '{settings.isolation}'"
         detail = "jobs run in a sandbox" if mode == "sandbox" else f"jobs run as plain processes: {why}"
         checks.append(Check("isolation", mode == "sandbox", detail))
+    checks.append(_networks(isolation))
     return checks
 
 
@@ -111,9 +131,25 @@ def _disk(directory: Path) -> Check:
 
 
 def _unshared(name: str, flag: int) -> Check:
-    """Do it, in a process of its own, which it changes for good."""
-    flags = flag if os.geteuid() == 0 else flag | kernel.CLONE_NEWUSER
     program = "import sys; sys.path.append(sys.argv[1]); from shim import kernel; kernel.unshare(int(sys.argv[2]))"
+    refused = _try_in_a_process(program, flag)
+    return Check(name, not refused, refused or "allowed")
+
+
+def _networks(isolation: Isolation) -> Check:
+    try:
+        if isolation.private_network():
+            return Check("private networks", True, "every replica that brings its own server may have its port 8080")
+    except CallerError as error:
+        return Check("private networks", False, error.message)
+    why = isolation.network_problem() or "jobs run as plain processes"
+    return Check("private networks", False, f"replicas share the ports of this host: {why}")
+
+
+def _try_in_a_process(program: str, flag: int) -> str:
+    """Unsharing changes a process for good, so one of its own does it; '' or the last line of what went wrong."""
+    flags = flag if os.geteuid() == 0 else flag | kernel.CLONE_NEWUSER
     command = [sys.executable, "-I", "-S", "-c", program, str(Path(kernel.__file__).parents[1]), str(flags)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return Check(name, result.returncode == 0, (result.stderr.strip().splitlines() or ["allowed"])[-1])
+    lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+    return lines[-1] if result.returncode else ""

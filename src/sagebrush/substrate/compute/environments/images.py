@@ -24,8 +24,12 @@ class _Family:
     algorithm: str | None
 
 
-_FAMILIES = (_Family(frozenset({"sagemaker-xgboost", "xgboost"}), "xgboost", "XGBoost", "xgboost-cpu", "xgboost"),)
-ENVIRONMENT_NAMES = tuple(sorted({family.environment for family in _FAMILIES}))
+_FAMILIES = (
+    _Family(frozenset({"sagemaker-xgboost", "xgboost"}), "xgboost", "XGBoost", "xgboost-cpu", "xgboost"),
+    _Family(frozenset({"sagemaker-scikit-learn", "scikit-learn"}), "sklearn", "scikit-learn", "scikit-learn", None),
+)
+#: In the order in which they are built ahead of the first job.
+ENVIRONMENT_NAMES = tuple(dict.fromkeys(family.environment for family in _FAMILIES))
 
 
 @dataclass(frozen=True, slots=True)

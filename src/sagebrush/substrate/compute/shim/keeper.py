@@ -18,7 +18,7 @@ import resource
 import select
 import time
 
-from . import kernel, sandbox
+from . import kernel, network, sandbox
 from .launchfile import LaunchFile
 
 GO, TERMINATE, KILL = b"g", b"t", b"k"
@@ -27,12 +27,21 @@ GO, TERMINATE, KILL = b"g", b"t", b"k"
 class Keeper:
     """One run of one job; constructed in the keeper's own process."""
 
-    def __init__(self, launch: LaunchFile, control: int, status: int, output: int, doors: list[int]):
+    def __init__(
+        self,
+        launch: LaunchFile,
+        control: int,
+        status: int,
+        output: int,
+        doors: list[int],
+        listeners: list[int],
+    ):
         self._launch = launch
         self._control = control
         self._status = status
         self._output = output
         self._doors = doors
+        self._listeners = listeners
         self._alone = launch.text("isolation") == "sandbox"
         self._job = 0
 
@@ -51,8 +60,8 @@ class Keeper:
         if self._job == 0:
             os.close(self._control)
             os.close(self._status)
-            become_job(self._launch, self._output, self._doors)
-        for descriptor in (self._output, *self._doors):
+            become_job(self._launch, self._output, self._doors, self._listeners)
+        for descriptor in (self._output, *self._doors, *self._listeners):
             os.close(descriptor)
         self._follow(signals)
 
@@ -163,7 +172,7 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def become_job(launch: LaunchFile, output: int, doors: list[int]) -> None:
+def become_job(launch: LaunchFile, output: int, doors: list[int], listeners: list[int]) -> None:
     """Turn this process into the user's command. Never returns; 127 and 126 mean what they mean in a shell."""
     arguments = launch.all("arg")
     try:
@@ -181,7 +190,11 @@ def become_job(launch: LaunchFile, output: int, doors: list[int]) -> None:
         kernel.block_signals()
         os.umask(0o022)
         os.chdir(launch.text("cwd"))
-        _execute(arguments, dict(launch.pairs("env")))
+        env = dict(launch.pairs("env"))
+        if listeners:
+            network.hand_over(listeners)
+            env[network.VARIABLE] = str(len(listeners))
+        _execute(arguments, env)
     except OSError as error:
         where = f": {error.filename}" if error.filename not in (None, arguments[0]) else ""
         os.write(2, f"sagebrush: cannot run {arguments[0]!r}: {error.strerror}{where}\n".encode("utf-8", "replace"))

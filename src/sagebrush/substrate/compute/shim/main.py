@@ -10,7 +10,7 @@ import os
 import select
 import time
 
-from . import cgroups, keeper, kernel, launchfile, record, sandbox
+from . import cgroups, keeper, kernel, launchfile, network, record, sandbox
 from .output import OutputLog
 
 #: The control plane writes ``terminate <grace ms>`` or ``kill`` here, then signals; so a request is never lost.
@@ -93,6 +93,7 @@ class Shim:
             if self._launch.text("isolation") == "sandbox":
                 sandbox.own_namespaces(self._launch)
             doors = self._group.doors()
+            listeners = network.listen(self._launch.all("listen"))
         except OSError as error:
             return str(error)
         self._output, output = os.pipe()
@@ -106,8 +107,8 @@ class Shim:
         if self._keeper == 0:
             for descriptor in (self._output, self._status, self._control, self._signals, self._directory):
                 os.close(descriptor)
-            keeper.Keeper(self._launch, control, status, output, doors).run()
-        for descriptor in (output, status, control, *doors):
+            keeper.Keeper(self._launch, control, status, output, doors, listeners).run()
+        for descriptor in (output, status, control, *doors, *listeners):
             os.close(descriptor)
         word, _, text = os.read(self._status, 4096).decode("utf-8", "replace").strip().partition(" ")
         return "" if word == "ready" else text or "the job's keeper ended at once"

@@ -6,7 +6,7 @@ Called by the keeper, after it became the first process of a new PID namespace a
     masked paths     (data directory, homes) an empty tmpfs    exposed paths   read-only at their own place
     /opt/ml          the attempt's directory; every other child of /opt stays as it is
     /etc/hosts       names of the job's hosts                  /etc/passwd     has the job's user
-    /proc            only the job's processes
+    /proc            only the job's processes                  network         the host's, or a loopback of its own
 
 Sources are opened before anything is masked and mounted through their descriptors afterwards.
 It is isolation of well-meaning code from the platform and its neighbours; user code still talks to the host's kernel.
@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import stat
 
-from . import kernel
+from . import kernel, network
 from .launchfile import LaunchFile
 
 OPT_ML = "/opt/ml"
@@ -43,7 +43,10 @@ def own_namespaces(launch: LaunchFile) -> None:
 def enter(launch: LaunchFile) -> None:
     """Build the job's view of the file system in a new mount namespace. The working directory is the attempt's."""
     prepare_files(launch)
-    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC)
+    private_network = kernel.CLONE_NEWNET if launch.number("private_network") else 0
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | private_network)
+    if private_network:
+        network.raise_loopback()
     kernel.mount(None, "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     if name := launch.text("host_name"):
         kernel.set_host_name(name)
