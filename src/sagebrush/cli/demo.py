@@ -1,4 +1,4 @@
-"""Train a model on real data with the unmodified SageMaker SDK, against this platform.
+"""Train and deploy a model with the unmodified SageMaker SDK, against this platform; then kill what serves it.
 
 In a clone of the repository, `make demo` does everything: it also installs the SDK in an environment of its own.
 """
@@ -6,6 +6,7 @@ In a clone of the repository, `make demo` does everything: it also installs the 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from sagebrush.server.data_directory import DataDirectory
 #: src/sagebrush/cli/demo.py -> the clone, if this is one.
 _CLONE = Path(__file__).resolve().parents[3]
 _PROGRAM = _CLONE / "examples" / "quickstart" / "train.py"
+_KILLING = _PROGRAM.with_name("survive.py")
 _PYTHON = _CLONE / "build" / "clients" / "v2" / "bin" / "python"
 
 
@@ -43,5 +45,12 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         started = up.run(argparse.Namespace(**vars(arguments), detach=True), environ)
         if started != 0:
             return started
-    command = [str(_PYTHON), str(_PROGRAM)]
-    return exec_command.run(argparse.Namespace(**vars(arguments), command=command), environ)
+    surroundings = exec_command.environment(arguments, environ)
+    programs = [[str(_PROGRAM)]]
+    if Path("/proc/self").exists():  # Elsewhere there is no telling which process is which.
+        programs.append([str(_KILLING), str(settings.data_dir)])
+    for program in programs:
+        result = subprocess.run([str(_PYTHON), *program], env=surroundings, check=False)
+        if result.returncode != 0:
+            return result.returncode
+    return 0

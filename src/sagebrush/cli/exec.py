@@ -26,15 +26,20 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if not command:
         print("sagebrush: exec needs a command: sagebrush exec -- python train.py", file=sys.stderr)
         return 125
-    settings = load_settings(arguments, environ).settings
-    platform = find_running(settings)
-    variables = compose(target(settings, platform, environ, seconds=None), environ)
+    surroundings = environment(arguments, environ)
     sys.stdout.flush()
     try:
-        os.execvpe(command[0], command, applied(variables, environ))
+        os.execvpe(command[0], command, surroundings)
     except FileNotFoundError:
         print(f"sagebrush: there is no command {command[0]!r}", file=sys.stderr)
         return 127
     except OSError as error:
         print(f"sagebrush: cannot run {command[0]!r}: {error.strerror}", file=sys.stderr)
         return 126
+
+
+def environment(arguments: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, str]:
+    """Everything that a command's environment has here. Raises CallerError when no platform runs."""
+    settings = load_settings(arguments, environ).settings
+    platform = find_running(settings)
+    return applied(compose(target(settings, platform, environ, seconds=None), environ), environ)
