@@ -27,7 +27,7 @@ def run(environment: TrainingEnvironment) -> int:
     path = _within(code, entry_point)
     os.environ.update(environment.variables())
     os.chdir(code)
-    _install_requirements(code)
+    install_requirements(code)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
     if entry_point.endswith(".py"):
         return _run_python(path, code, environment.arguments())
@@ -61,7 +61,7 @@ def _within(code: str, entry_point: str) -> str:
     return path
 
 
-def _install_requirements(code: str) -> None:
+def install_requirements(code: str) -> None:
     """Install requirements.txt for this job only: never into the environment that jobs share."""
     requirements = os.path.join(code, "requirements.txt")
     if not os.path.isfile(requirements):

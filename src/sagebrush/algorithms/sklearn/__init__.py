@@ -1,0 +1,1 @@
+"""What the scikit-learn image does without user code."""
