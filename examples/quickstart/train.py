@@ -85,7 +85,8 @@ def load_model(session: sagemaker.Session, artefact: str, directory: Path) -> xg
     """Download and unpack model.tar.gz; what is in it is xgboost's own format."""
     S3Downloader.download(artefact, str(directory), sagemaker_session=session)
     with tarfile.open(directory / "model.tar.gz") as archive:
-        archive.extractall(directory, filter="data")
+        # Nothing but the model is in it; ours to trust.
+        archive.extract("xgboost-model", directory)
     booster = xgboost.Booster()
     booster.load_model(bytearray((directory / "xgboost-model").read_bytes()))
     return booster

@@ -6,7 +6,7 @@ a child that gets SIGTERM passed on.
 """
 
 # pathlib would cost several milliseconds before the first line of user code.
-# ruff: noqa: PTH103, PTH112, PTH113, PTH118
+# ruff: noqa: PTH112, PTH113, PTH118
 
 from __future__ import annotations
 
@@ -42,11 +42,9 @@ def _code_directory(environment: TrainingEnvironment, entry_point: str) -> str:
     if os.path.isdir(source):
         return source
     if os.path.isfile(source):
-        import tarfile
+        from sagebrush.runtime import unpacking
 
-        os.makedirs(target, exist_ok=True)
-        with tarfile.open(source) as archive:
-            archive.extractall(target, filter="data")
+        unpacking.unpack(source, target)
         return target
     raise UserError(f"The code directory {source} was not found in the job, so {entry_point} cannot be run.")
 
@@ -104,6 +102,8 @@ def _run_command(path: str, arguments: list[str]) -> int:
     import signal
     import subprocess
 
+    # Archives made on Windows, and editors, lose the bit; official images set it too.
+    os.chmod(path, os.stat(path).st_mode | 0o111)
     # exec: the signal is for the program, not for a shell that waits for it.
     child = subprocess.Popen(["/bin/sh", "-c", f"exec {shlex.join([path, *arguments])}"])
 

@@ -1,7 +1,6 @@
 """The model server: runs inside a replica of an endpoint and answers predictions on sockets it inherits.
 
     server      the parent: unpacks, prepares, forks a worker per socket and replaces those that end. Start reading here
-    archives    model.tar.gz, safely
     handlers    model_fn, input_fn, predict_fn, output_fn, transform_fn: the user's, else those of the framework
     codecs      what the default input_fn and output_fn of SageMaker's toolkit understand
     worker      one process: one model, one request at a time

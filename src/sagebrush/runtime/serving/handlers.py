@@ -72,6 +72,7 @@ class Handlers:
         self._accept = accept
         self._transform = _with_context(own["transform_fn"], 4)
         self._input = _with_context(own["input_fn"], 2) or defaults.input_fn
+        self._wants_text = bool(own["transform_fn"] or own["input_fn"])
         self._predict = _with_context(own["predict_fn"], 2) or defaults.predict_fn
         self._output = _with_context(own["output_fn"], 2) or defaults.output_fn
         self.model = (_with_context(own["model_fn"], 1) or defaults.model_fn)(model_dir)
@@ -80,18 +81,24 @@ class Handlers:
         """Run the handlers. Raises whatever they raise, and Nonsense."""
         if not accept or codecs.media_type(accept) == "*/*":
             accept = self._accept
-        data: Any = body.decode() if codecs.media_type(content_type) in _TEXTS and not self._default_input else body
+        data: Any = body
+        if self._wants_text and codecs.media_type(content_type) in _TEXTS:
+            data = _text(body, content_type)
         if self._transform:
             return _sendable(self._transform(self.model, data, content_type, accept), accept, "transform_fn")
         prediction = self._predict(self._input(data, content_type), self.model)
         return _sendable(self._output(prediction, accept), accept, "output_fn")
 
-    @property
-    def _default_input(self) -> bool:
-        return not self._transform and self._input is codecs.decode
 
-
+#: What handlers of users get as text, as in the toolkit.
 _TEXTS = frozenset({"application/json", "text/csv", "application/jsonlines", "text/plain"})
+
+
+def _text(body: bytes, content_type: str) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise codecs.Unreadable(f"the body is no {content_type}: {error}") from None
 
 
 def load_module(code: str, program: str) -> ModuleType | None:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from sagebrush.runtime import outcome, script
+from sagebrush.runtime import outcome, script, unpacking
 from sagebrush.runtime.directories import Directories
-from sagebrush.runtime.serving import archives, handlers, own_server
+from sagebrush.runtime.serving import handlers, own_server
 from sagebrush.runtime.serving.worker import Stamp, Worker
 
 _FIRST_DESCRIPTOR = 3
@@ -82,9 +82,9 @@ def prepare(directories: Directories) -> Prepared:
     """Unpack what was given, install what the code asks for. Raises UserError."""
     most = int(os.environ.get("SAGEBRUSH_MODEL_MAX_BYTES", str(1 << 62)))
     if archive := os.environ.get("SAGEBRUSH_MODEL_ARCHIVE"):
-        archives.unpack(archive, directories.model, most)
+        unpacking.unpack(archive, directories.model, most)
     if archive := os.environ.get("SAGEBRUSH_CODE_ARCHIVE"):
-        archives.unpack(archive, directories.code, most)
+        unpacking.unpack(archive, directories.code, most)
         code = directories.code
     else:
         code = os.environ.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
