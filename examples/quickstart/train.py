@@ -213,14 +213,15 @@ def summary(job: dict, split: Split, ours: float, direct: float, served: Served)
     if "AWS_ENDPOINT_URL" in os.environ:
         address("endpoint", os.environ["AWS_ENDPOINT_URL"])
     heading("Go on")
-    print('  eval "$(sagebrush env)"     # then every AWS client in this shell talks to it')
+    command = os.environ.get("SAGEBRUSH_COMMAND", "sagebrush")
+    print(f'  eval "$({command} env)"     # then every AWS client in this shell talks to it')
     print(f"  aws logs filter-log-events --log-group-name {LOG_GROUP} \\")
     print(f"    --log-stream-name-prefix {name} \\")
     print("    --query 'events[].[message]' --output text    # CLI 2 has `aws logs tail` too")
     print(f"  aws s3 ls --recursive s3://{bucket}/{PREFIX}/")
     print(f"  aws sagemaker describe-training-job \\\n    --training-job-name {name}")
-    print("  sagebrush status            # what runs")
-    print("  sagebrush down              # stops it; what it stored stays")
+    print(f"  {command} status            # what runs")
+    print(f"  {command} down              # stops it; what it stored stays")
     print("=" * WIDTH)
 
 

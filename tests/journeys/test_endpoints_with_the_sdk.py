@@ -17,8 +17,7 @@ PROGRAM = Path(__file__).with_name("programs") / "sdk_v2_endpoints.py"
 def test_estimators_and_models_deploy_predict_update_and_delete(platform: RunningPlatform) -> None:
     prefix = f"v2-{uuid.uuid4().hex[:8]}"
     result = platform.run_client("python", str(PROGRAM), prefix, timeout=500)
-    line = next(line for line in result.stdout.splitlines() if line.startswith("RESULT "))
-    answers = json.loads(line.removeprefix("RESULT "))
+    answers = json.loads(result.stdout.partition("RESULT ")[2].splitlines()[0])
     assert answers["sklearn_script"]["metrics"] == ["accuracy"]
     assert answers["sklearn_script"]["instances"] == 2
     for flow in ("sklearn_script", "sklearn_model", "xgboost_model", "plain_model"):

@@ -87,3 +87,19 @@ def test_cli_version_2_tails_a_job(platform: RunningPlatform, sagemaker: Any, jo
     tail = platform.command("exec", "--", *command, check=False)
     assert tail.stdout.count("seen by tail") == 1, tail.stderr
     assert tail.returncode == (124 if follow else 0)
+
+
+def test_the_sdk_attaches_to_an_ended_job(platform: RunningPlatform, sagemaker: Any, job_name: str) -> None:
+    sagemaker.create_training_job(**training_job_request(job_name, "print('done')"))
+    finished(sagemaker, job_name)
+    program = (
+        "import sys; from sagemaker.estimator import Estimator; e = Estimator.attach(sys.argv[1]);"
+        "print('ATTACHED', e.model_data, e.instance_type, e.output_path)"
+    )
+    result = platform.run_client("python", "-c", program, job_name)
+    attached = result.stdout.partition("ATTACHED ")[2].split()
+    assert attached == [
+        f"s3://sagemaker-journeys/output/{job_name}/output/model.tar.gz",
+        "ml.m5.large",
+        "s3://sagemaker-journeys/output",
+    ]

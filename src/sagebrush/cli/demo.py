@@ -14,6 +14,7 @@ from pathlib import Path
 from sagebrush.cli import exec as exec_command
 from sagebrush.cli import up
 from sagebrush.cli.finding import load_settings
+from sagebrush.cli.spelling import command
 from sagebrush.server import platform_file
 from sagebrush.server.data_directory import DataDirectory
 
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         started = up.run(argparse.Namespace(**vars(arguments), detach=True), environ)
         if started != 0:
             return started
-    surroundings = exec_command.environment(arguments, environ)
+    surroundings = exec_command.environment(arguments, environ) | {"SAGEBRUSH_COMMAND": command()}
     programs = [[str(_PROGRAM)]]
     if Path("/proc/self").exists():  # Elsewhere there is no telling which process is which.
         programs.append([str(_KILLING), str(settings.data_dir)])

@@ -6,7 +6,7 @@ a child that gets SIGTERM passed on.
 """
 
 # pathlib would cost several milliseconds before the first line of user code.
-# ruff: noqa: PTH112, PTH113, PTH118
+# ruff: noqa: PTH101, PTH112, PTH113, PTH116, PTH118
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sagebrush import training
+from sagebrush import inference, training
 from sagebrush.aws import cloudwatch, iam, logs, sts
 from sagebrush.substrate.calls import Capability, Registry, Service
 from sagebrush.substrate.resources.tagging import TAG_OPERATIONS, tagged_resource
@@ -29,6 +29,7 @@ CAPABILITIES: Final[tuple[Capability, ...]] = (
     cloudwatch.CAPABILITY,
     EVERY_NOUN,
     training.CAPABILITY,
+    inference.CAPABILITY,
 )
 
 SERVED_SERVICES: Final = frozenset(service.name for capability in CAPABILITIES for service in capability.services)

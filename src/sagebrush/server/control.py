@@ -13,6 +13,7 @@ from sagebrush.server.ballast import Ballast
 from sagebrush.server.capabilities import CAPABILITIES, SERVED_SERVICES
 from sagebrush.server.composition import open_platform
 from sagebrush.server.data_directory import CONTROL_SOCKET, DataDirectory
+from sagebrush.server.grants import grant
 from sagebrush.server.housekeeping import Housekeeping
 from sagebrush.server.job_credentials import job_credentials
 from sagebrush.server.process import begin, run
@@ -40,7 +41,9 @@ def build_app(platform: Platform, loop: ReconcileLoop) -> ControlApp:
     """The control plane's application on a platform whose reconcilers ``loop`` runs."""
     engine = Engine({*SERVED_SERVICES, *_NAMED_SERVICES})
     pages = InternalPages(
-        healthy=lambda: loop.running, job_credentials=lambda authorization: job_credentials(platform, authorization)
+        healthy=lambda: loop.running,
+        job_credentials=lambda authorization: job_credentials(platform, authorization),
+        grant=lambda question: grant(platform, question),
     )
     return ControlApp(RequestHandler(platform, engine), pages, threads=platform.settings.request_threads)
 

@@ -1,18 +1,35 @@
-"""The front door's process."""
+"""The front door's process.
+
+It works in the data directory. Besides the platform's port it listens on Unix sockets of its own: ``run/front.sock`` is
+the one URL for user code in a private network, ``run/routing.sock`` its page for the control plane.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import ssl
 from pathlib import Path
+from typing import Final
 
 import uvloop
 
 from sagebrush.planes.front.door import FrontDoor
+from sagebrush.planes.front.invocations.service import Rules
 from sagebrush.server.data_directory import CONTROL_SOCKET, OBJECTS_SOCKET
 from sagebrush.server.process import Start, begin, run, settle
+from sagebrush.substrate.clock import SystemClock
+from sagebrush.substrate.settings import Settings
+
+#: Written by the control plane.
+SNAPSHOT: Final = Path("run/endpoints.json")
+ROUTING_SOCKET: Final = Path("run/routing.sock")
+#: Alone in a directory of its own: a sandbox that shows the directory finds the socket again after a restart of this
+#: process, one that shows the socket itself keeps the dead one. ``FRONT_SOCKET`` is another name of the same socket.
+ENCLOSED_SOCKET: Final = Path("run/front/front.sock")
+FRONT_SOCKET: Final = Path("run/front.sock")
 
 
 class StsContext:
@@ -35,6 +52,35 @@ class StsContext:
         return self._context
 
 
+def listen(path: Path, mode: int, other: Path | None = None) -> socket.socket:
+    """A listening Unix socket at ``path`` and ``other``, instead of what a former process left there."""
+    names = [path] if other is None else [path, other]
+    beside = [name.with_name(f".{name.name}.{os.getpid()}") for name in names]
+    for name in beside:
+        name.parent.mkdir(mode=0o755, exist_ok=True)
+        name.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(beside[0]))
+    beside[0].chmod(mode)
+    listening.listen(1024)
+    for name in beside[1:]:
+        name.hardlink_to(beside[0])
+    for name, final in zip(beside, names, strict=True):
+        name.replace(final)
+    return listening
+
+
+def rules_of(settings: Settings) -> Rules:
+    """What the settings say about invocations."""
+    return Rules(
+        account=settings.account,
+        region=settings.region,
+        signed=settings.auth != "open",
+        max_bytes=settings.invocation_max_bytes,
+        waiting=settings.invocation_waiting,
+    )
+
+
 async def serve(start: Start) -> None:
     """Serve until SIGTERM."""
     loop = asyncio.get_running_loop()
@@ -45,7 +91,14 @@ async def serve(start: Start) -> None:
         control=CONTROL_SOCKET, objects=OBJECTS_SOCKET, tls_context=StsContext(start.settings.data_dir / "keys")
     )
     assert start.listen_fd is not None
-    await door.start(socket.socket(fileno=start.listen_fd))
+    await door.serve_invocations(
+        rules=rules_of(start.settings),
+        snapshot=SNAPSHOT,
+        root=Path(),
+        clock=SystemClock(),
+        page=listen(ROUTING_SOCKET, 0o600),
+    )
+    await door.start(socket.socket(fileno=start.listen_fd), listen(ENCLOSED_SOCKET, 0o666, FRONT_SOCKET))
     settle()
     await stop.wait()
     await door.stop()

@@ -6,6 +6,8 @@ Nothing else in the platform reads the environment. ``sagebrush config`` prints 
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,8 +19,18 @@ from sagebrush.substrate.errors import CallerError
 CONFIG_FILE = "sagebrush.toml"
 
 
-def _setting(default: Any, meaning: str, choices: tuple[str, ...] = ()) -> Any:
-    return field(default=default, metadata={"meaning": meaning, "choices": choices})
+def _setting(
+    default: Any,
+    meaning: str,
+    choices: tuple[str, ...] = (),
+    *,
+    least: float = 0,
+    most: float = math.inf,
+    form: str = "",
+) -> Any:
+    """``least`` and ``most`` bound numbers, ``form`` is a pattern that texts match."""
+    bounds = {"least": least, "most": most, "form": form}
+    return field(default=default, metadata={"meaning": meaning, "choices": choices, **bounds})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +39,11 @@ class Settings:
 
     data_dir: Path = _setting(Path("~/.sagebrush"), "where everything the platform keeps lies")
     host: str = _setting("127.0.0.1", "address the one URL listens on")
-    port: int = _setting(4600, "port of the one URL")
-    account: str = _setting("123456789012", "the AWS account number that leads every ARN")
-    region: str = _setting("us-east-1", "the AWS region that leads every ARN; must be a real region name")
+    port: int = _setting(4600, "port of the one URL", most=65535)
+    account: str = _setting("123456789012", "the AWS account number that leads every ARN", form=r"\d{12}")
+    region: str = _setting(
+        "us-east-1", "the AWS region that leads every ARN; a real region's name", form=r"[a-z]{2}(-[a-z]+){1,2}-\d{1,2}"
+    )
     auth: str = _setting(
         "signed", "'signed' verifies every request; 'open' takes any (loopback only)", ("signed", "open")
     )
@@ -47,10 +61,10 @@ class Settings:
     )
     environments_dir: str = _setting("", "where built environments lie; empty means in the data directory")
     prebuild_environments: bool = _setting(True, "build the locked environments in the background after `up`")
-    request_threads: int = _setting(32, "threads that run API operations")
-    reconcile_threads: int = _setting(16, "threads that move resources along")
+    request_threads: int = _setting(32, "threads that run API operations", least=1)
+    reconcile_threads: int = _setting(16, "threads that move resources along", least=1)
     stop_grace_seconds: float = _setting(120.0, "seconds between SIGTERM and SIGKILL of a stopped job")
-    invocation_max_bytes: int = _setting(6 * 1024 * 1024, "largest body of InvokeEndpoint")
+    invocation_max_bytes: int = _setting(6 * 1024 * 1024, "largest body of InvokeEndpoint", least=1)
     invocation_timeout_seconds: float = _setting(60.0, "seconds a model may take to answer InvokeEndpoint")
     invocation_waiting: int = _setting(1000, "requests that may wait for a worker of one variant; more are throttled")
     model_max_gib: float = _setting(30.0, "what the archive of one model may unpack to, in GiB")
@@ -94,11 +108,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> LoadedSettings
     values["data_dir"] = Path(values["data_dir"]).expanduser().absolute()
 
     file = values["data_dir"] / CONFIG_FILE
-    if file.exists():
-        try:
-            table = tomllib.loads(file.read_text())
-        except tomllib.TOMLDecodeError as error:
-            raise CallerError("InvalidSetting", f"{file}: {error}") from None
+    if table := _read(file):
         for name, raw in table.items():
             if name not in names or name == "data_dir":
                 raise CallerError("InvalidSetting", f"{file}: there is no setting '{name}'")
@@ -115,6 +125,17 @@ def describe(loaded: LoadedSettings) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise CallerError("InvalidSetting", f"{file}: {error}") from None
+    except OSError as error:
+        raise CallerError("InvalidSetting", f"{file} cannot be read: {error.strerror}") from None
+
+
 def _convert(spec: dataclasses.Field[Any], raw: Any, origin: str) -> Any:
     kind: Any = type(spec.default)
     try:
@@ -126,10 +147,18 @@ def _convert(spec: dataclasses.Field[Any], raw: Any, origin: str) -> Any:
         else:
             value = kind(raw)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise CallerError("InvalidSetting", f"{spec.name} = {raw!r} from {origin}: not a {kind.__name__}") from None
+        told = {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind.__name__, "a path")
+        raise CallerError("InvalidSetting", f"{spec.name} = {raw!r} from {origin}: not {told}") from None
     choices = spec.metadata["choices"]
     if choices and value not in choices:
         raise CallerError(
             "InvalidSetting", f"{spec.name} = {value!r} from {origin}: choose one of {', '.join(choices)}"
         )
+    if kind in (int, float) and not spec.metadata["least"] <= value <= spec.metadata["most"]:
+        bounds = f"at least {spec.metadata['least']:g}"
+        if spec.metadata["most"] != math.inf:
+            bounds += f" and at most {spec.metadata['most']:g}"
+        raise CallerError("InvalidSetting", f"{spec.name} = {value!r} from {origin}: must be {bounds}")
+    if spec.metadata["form"] and not re.fullmatch(spec.metadata["form"], value):
+        raise CallerError("InvalidSetting", f"{spec.name} = {value!r} from {origin}: not like '{spec.default}'")
     return value

@@ -324,5 +324,5 @@ class ObjectStoreContract:
         gone = store.put(bucket, "other", data)
         store.delete(bucket, "other")
         if data is SMALL:
-            assert code_of(store.pin, gone, "job-2") == "NoSuchKey"
+            assert code_of(store.pin, [gone], "job-2") == "NoSuchKey"
         store.unpin("job-1")

@@ -60,10 +60,10 @@ def output_fn(prediction, accept):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--C", type=float)
+    parser.add_argument("--strength", type=float)
     arguments = parser.parse_args()
     table = np.loadtxt(os.path.join(os.environ["SM_CHANNEL_TRAIN"], "train.csv"), delimiter=",")
-    model = LogisticRegression(C=arguments.C, max_iter=5000, random_state=7).fit(table[:, 1:], table[:, 0])
+    model = LogisticRegression(C=arguments.strength, max_iter=5000, random_state=7).fit(table[:, 1:], table[:, 0])
     print("accuracy=%.4f;" % model.score(table[:, 1:], table[:, 0]))
     joblib.dump(model, os.path.join(os.environ["SM_MODEL_DIR"], "model.joblib"))
 """
@@ -116,7 +116,7 @@ def sklearn_script(session: sagemaker.Session) -> dict:
         framework_version="1.2-1",
         role=sagemaker.get_execution_role(session),
         instance_type="ml.m5.large",
-        hyperparameters={"C": 0.5},
+        hyperparameters={"strength": 0.5},
         metric_definitions=[{"Name": "accuracy", "Regex": "accuracy=([0-9.]+);"}],
         sagemaker_session=session,
     )

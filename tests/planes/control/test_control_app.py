@@ -15,11 +15,13 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from sagebrush.planes import DIRECT_HEADER
 from sagebrush.planes.control import app as control_app
 from sagebrush.planes.control.app import ControlApp
 from sagebrush.planes.control.internal import InternalPages
 from sagebrush.planes.control.requests import RequestHandler
 from sagebrush.server.composition import open_platform
+from sagebrush.server.grants import grant
 from sagebrush.substrate.calls import Call, Calls, Capability, Registry, Service
 from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.errors import CallerError
@@ -72,8 +74,9 @@ class Plane:
         self.platform = platform
         self.healthy = True
         self.tokens: list[str] = []
+        self.questions: list[Mapping[str, Any]] = []
         handler = RequestHandler(platform, Engine(["logs", "iam"]))
-        pages = InternalPages(healthy=lambda: self.healthy, job_credentials=self._credentials)
+        pages = InternalPages(healthy=lambda: self.healthy, job_credentials=self._credentials, grant=self._grant)
         self.app = ControlApp(handler, pages, threads=settings.get("threads", 2))
 
     def _credentials(self, authorization: str) -> Mapping[str, Any]:
@@ -81,6 +84,10 @@ class Plane:
             raise CallerError("AccessDeniedException", "no", status=403)
         self.tokens.append(authorization)
         return {"AccessKeyId": "ASIA"}
+
+    def _grant(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.questions.append(question)
+        return grant(self.platform, question)
 
     def signed(self, operation: str, body: bytes = b"{}", *, credentials: Credentials | None = None) -> dict[str, str]:
         issued = self.platform.identity.operator_session()
@@ -286,6 +293,93 @@ def test_job_credentials_are_served_to_their_token_on_this_machine_only(plane: P
     assert plane.ask({"Authorization": "another"}, **page)[0] == 403
     assert plane.ask({"Authorization": "token", "X-Sagebrush-Source-Ip": "10.0.0.1"}, **page)[0] == 403
     assert plane.tokens == ["token"]
+
+
+GRANT = {"method": "POST", "path": "/_sagebrush/internal/grant"}
+ENDPOINT = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e"
+
+
+def question(key: str, token: str | None = None, **changed: Any) -> bytes:
+    asked = {"access_key_id": key, "session_token": token, "action": "sagemaker:InvokeEndpoint", "resource": ENDPOINT}
+    return json.dumps(asked | {"source_ip": "127.0.0.1", "target_model": None} | changed).encode()
+
+
+def test_the_grant_page_answers_on_the_planes_own_socket_only(plane: Plane) -> None:
+    issued = plane.platform.identity.operator_session()
+    body = question(issued.access_key_id, issued.session_token)
+    assert plane.ask({}, body, **GRANT)[0] == 404
+    assert plane.ask({"X-Sagebrush-Source-Ip": "127.0.0.1"}, body, **GRANT)[0] == 404
+    assert plane.questions == []
+    direct = {DIRECT_HEADER: "1"}
+    assert plane.ask(direct, body, **(GRANT | {"method": "GET"}))[0] == 405
+    status, answered, payload = plane.ask(direct, body, **GRANT)
+    assert (status, answered["cache-control"]) == (200, "no-store")
+    assert json.loads(payload) == {
+        "secret": issued.secret_access_key,
+        "principal": issued.principal.arn,
+        "denied": None,
+        "seconds": 5,
+    }
+
+
+def test_a_grant_says_what_the_policies_say(plane: Plane, caplog: pytest.LogCaptureFixture) -> None:
+    identity = plane.platform.identity
+    role = "arn:aws:iam::123456789012:role/SageMakerRole"
+    only_list = json.dumps(
+        {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sagemaker:List*", "Resource": "*"}}
+    )
+    on_one_machine = json.dumps(
+        {
+            "Version": "2012-10-17",
+            "Statement": {
+                "Effect": "Allow",
+                "Action": "sagemaker:InvokeEndpoint",
+                "Resource": ENDPOINT,
+                "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}},
+            },
+        }
+    )
+
+    def asked(policy: str | None, **changed: Any) -> dict[str, Any]:
+        issued = identity.role_session(role, "s", 900, policies=(policy,) if policy else ())
+        body = question(issued.access_key_id, issued.session_token, **changed)
+        status, _, payload = plane.ask({DIRECT_HEADER: "1"}, body, **GRANT)
+        assert status == 200
+        answer: dict[str, Any] = json.loads(payload)
+        assert answer["secret"] == issued.secret_access_key
+        assert issued.secret_access_key not in caplog.text
+        return answer
+
+    with caplog.at_level(logging.DEBUG):
+        assert asked(None)["denied"] is None
+        denied = asked(only_list)["denied"]
+        assert (denied["code"], denied["status"]) == ("AccessDeniedException", 403)
+        assert f"is not authorized to perform: sagemaker:InvokeEndpoint on resource: {ENDPOINT}" in denied["message"]
+        assert asked(on_one_machine, source_ip="10.1.2.3")["denied"] is None
+        assert asked(on_one_machine, source_ip="11.1.2.3")["denied"] is not None
+        assert asked(on_one_machine, source_ip="10.1.2.3", resource=ENDPOINT + "2")["denied"] is not None
+
+
+def test_a_key_that_is_none_gets_no_grant(plane: Plane) -> None:
+    issued = plane.platform.identity.operator_session()
+    for body, code, status in (
+        (question("AKIAIOSFODNN7EXAMPLE"), "InvalidClientTokenId", 403),
+        (question(issued.access_key_id, "made up"), "InvalidClientTokenId", 403),
+        (question(issued.access_key_id), "InvalidClientTokenId", 403),
+        (b"[]", "SerializationException", 400),
+        (b"{", "SerializationException", 400),
+        (b'{"access_key_id": 3}', "SerializationException", 400),
+    ):
+        answered, _, payload = plane.ask({DIRECT_HEADER: "1"}, body, **GRANT)
+        assert (answered, json.loads(payload)["code"]) == (status, code)
+
+
+def test_an_expired_session_gets_no_grant(plane: Plane) -> None:
+    role = "arn:aws:iam::123456789012:role/SageMakerRole"
+    issued = plane.platform.identity.role_session(role, "s", -1)
+    body = question(issued.access_key_id, issued.session_token)
+    status, _, payload = plane.ask({DIRECT_HEADER: "1"}, body, **GRANT)
+    assert (status, json.loads(payload)["code"]) == (403, "ExpiredTokenException")
 
 
 def test_open_authentication_takes_anybody_as_the_operator(tmp_path: Path, operations: Operations) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sagebrush.planes.front.limits import Limits
+from tests.planes.front.invoking import Inferno
 from tests.planes.front.running import RawClient, RunningFront
 
 
@@ -46,3 +47,17 @@ def front(start_front: Callable[..., RunningFront]) -> RunningFront:
 @pytest.fixture
 def client(front: RunningFront) -> RawClient:
     return front.client()
+
+
+@pytest.fixture
+def inferno(short_dir: Path) -> Iterator[Callable[..., Inferno]]:
+    """Starts a front door that answers invocations; keyword arguments are rules, ``limits`` the door's limits."""
+    running: list[Inferno] = []
+
+    def start(limits: dict[str, float] | None = None, **rules: Any) -> Inferno:
+        running.append(Inferno(short_dir, rules, limits or {}))
+        return running[-1].start()
+
+    yield start
+    for each in running:
+        each.stop()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 
+import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sagebrush.planes.front.framing import BadBody, ChunkedBody, LengthBody
 from sagebrush.planes.front.heads import BadHead, parse_request_head, parse_response_head
-from sagebrush.planes.front.routing import plane_of
+from sagebrush.planes.front.invocations.answer import Answer
+from sagebrush.planes.front.routing import invoked_endpoint, plane_of
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=AKIA/20261122/us-east-1/{}/aws4_request, SignedHeaders=host, Signature=ab"
 
@@ -85,3 +87,93 @@ def test_a_body_of_known_length_takes_exactly_that(length: int, data: bytes) -> 
     tracker = LengthBody(length)
     assert tracker.take(data) == min(length, len(data))
     assert tracker.done == (len(data) >= length)
+
+
+class Seen:
+    """What httptools itself says about a head."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name, value))
+
+
+header_names = st.sampled_from([b"Host", b"host", b"X-A", b"Content-Type", b"Accept", b"x"])
+header_values = st.binary(max_size=12) | st.sampled_from(
+    [b"", b" ", b"  a  ", b"\ta\t", b"a: b", b"a \t b ", b":", b" : "]
+)
+
+
+@given(st.lists(st.tuples(header_names, header_values), max_size=6), st.binary(max_size=8))
+def test_headers_are_what_llhttp_says_they_are(headers: list[tuple[bytes, bytes]], extra: bytes) -> None:
+    lines = b"".join(b"%b:%b\r\n" % header for header in headers)
+    raw = b"POST /x HTTP/1.1\r\n" + lines + extra + b"\r\n\r\n"
+    raw = raw[: raw.index(b"\r\n\r\n") + 4]
+    try:
+        head = parse_request_head(raw)
+    except BadHead:
+        return
+    seen = Seen()
+    with contextlib.suppress(httptools.HttpParserUpgrade):
+        httptools.HttpRequestParser(seen).feed_data(raw)
+    assert head.headers == [(name, value.strip(b" \t")) for name, value in seen.headers]
+    joined: dict[bytes, list[bytes]] = {}
+    for name, value in head.headers:
+        joined.setdefault(name.lower(), []).append(value)
+    assert head.joined == {name: b",".join(values) for name, values in joined.items()}
+    assert head.names == {name: values[-1] for name, values in joined.items()}
+
+
+@pytest.mark.parametrize(
+    ("line", "authorization", "name"),
+    [
+        ("POST /endpoints/e/invocations", SIGNED.format("sagemaker"), "e"),
+        ("POST /endpoints/e/invocations", "", "e"),
+        ("POST /endpoints/a%20b/invocations?x=1", "", "a b"),
+        ("POST /endpoints/e/invocations", SIGNED.format("s3"), None),
+        ("GET /endpoints/e/invocations", "", None),
+        ("POST /endpoints/e/invocations/", "", None),
+        ("POST /endpoints/e/f/invocations", "", None),
+        ("POST /endpoints//invocations", "", None),
+        ("POST /endpoints/e/async-invocations", "", None),
+        ("POST /endpoints/e/invocations?X-Amz-Credential=A%2F2%2Fr%2Fs3%2Faws4_request", "", None),
+    ],
+)
+def test_the_endpoint_that_is_invoked(line: str, authorization: str, name: str | None) -> None:
+    given_ = f"Authorization: {authorization}\r\n" if authorization else ""
+    assert invoked_endpoint(parse_request_head(f"{line} HTTP/1.1\r\nHost: x\r\n{given_}\r\n".encode())) == name
+
+
+ANSWERS = [
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello", True),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"", True),
+    (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello", True),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", b"hello", True),
+    (b"HTTP/1.1 204 No\r\n\r\n", b"", True),
+    (b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello", False),
+    (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello", b"hello", True),
+    (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", b"hello", False),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello", b"he", False),
+]
+
+
+@given(st.sampled_from(ANSWERS), st.lists(st.integers(1, 30), max_size=60))
+def test_an_answer_is_the_same_in_whatever_pieces_it_comes(case: tuple[bytes, bytes, bool], cuts: list[int]) -> None:
+    data, body, reusable = case
+    answer, at = Answer(), 0
+    for cut in [*cuts, len(data)]:
+        if at < len(data):
+            answer.feed(data[at : at + cut])
+            at += cut
+    assert (answer.done, answer.body, answer.reusable) == (True, body, reusable)
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_crash_the_reader_of_answers(data: bytes) -> None:
+    for raw in (data, b"HTTP/1.1 200 OK\r\n" + data, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data):
+        answer = Answer()
+        with contextlib.suppress(BadHead, BadBody):
+            answer.feed(raw)
+            answer.feed(data)
+            answer.ended()

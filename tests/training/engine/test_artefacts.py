@@ -13,14 +13,15 @@ import pytest
 
 from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.compute.removal import remove_tree
+from sagebrush.substrate.compute.user_files import Folder, read_beginning
 from sagebrush.substrate.errors import Cancelled, Refused, access_denied
 from sagebrush.substrate.objects import ObjectStore
+from sagebrush.substrate.objects.locations import S3Location
 from sagebrush.substrate.store import OBJECTS, open_store
-from sagebrush.training.engine.archive import MOST_LEVELS, Folder, contents_of, read_beginning, tar_gz
+from sagebrush.training.engine.archive import MOST_LEVELS, contents_of, tar_gz
 from sagebrush.training.engine.artefacts import ArtefactUploader
 from sagebrush.training.engine.checkpoints import Checkpoints
 from sagebrush.training.engine.submit_directory import ARCHIVE, place_code, source_of
-from sagebrush.training.model.locations import S3Location
 from tests.training.requests import ROLE
 
 BUCKET = "artefact-tests"

@@ -44,9 +44,11 @@ def input_fn(body: bytes, content_type: str) -> Any:
         if kind in _LIBSVM:
             return _libsvm(body)
         if kind in _PARQUET:
-            import pandas
+            import numpy as np
+            import pyarrow.parquet
 
-            return _matrix(pandas.read_parquet(io.BytesIO(body)).to_numpy())
+            table = pyarrow.parquet.read_table(io.BytesIO(body))
+            return _matrix(np.column_stack([column.to_numpy() for column in table.columns]))
     except codecs.Unreadable:
         raise
     except Exception as error:

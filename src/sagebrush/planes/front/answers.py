@@ -13,6 +13,7 @@ _REASONS: Final = {
     200: "Connection Established",
     400: "Bad Request",
     403: "Forbidden",
+    404: "Not Found",
     408: "Request Timeout",
     413: "Content Too Large",
     431: "Request Header Fields Too Large",

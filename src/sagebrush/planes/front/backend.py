@@ -115,6 +115,10 @@ class Backend:
                 if not await asyncio.shield(self._probe) and loop.time() >= deadline:
                     raise BackendDown(self.name) from None
 
+    async def connect_now(self) -> Upstream:
+        """A fresh connection without waiting for an absent plane. Raises OSError."""
+        return await self._open()
+
     async def _open(self) -> Upstream:
         loop = asyncio.get_running_loop()
         _, upstream = await loop.create_unix_connection(lambda: Upstream(self), self._path)

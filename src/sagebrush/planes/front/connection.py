@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from sagebrush.planes.front.answers import Shape, error_response
 from sagebrush.planes.front.backend import WRITE_HIGH_WATER
 from sagebrush.planes.front.exchange import Exchange
+from sagebrush.planes.front.framing import Body
 from sagebrush.planes.front.heads import END, BadHead, RequestHead, parse_request_head
-from sagebrush.planes.front.routing import plane_of
+from sagebrush.planes.front.routing import INTERNAL_PAGES, invoked_endpoint, plane_of
 
 if TYPE_CHECKING:
     from sagebrush.planes.front.door import FrontDoor
@@ -18,23 +19,68 @@ if TYPE_CHECKING:
 Phase = Literal["head", "exchange", "draining", "handed-over", "closed"]
 
 
+#: How long a connection without a request is new.
+_FRESH_SECONDS = 0.25
+
+
+class ClientExchange(Protocol):
+    """A request and its response as the client's connection sees them."""
+
+    head: RequestHead
+    body: Body
+
+    @property
+    def response(self) -> object | None:
+        """None until an answer has begun."""
+
+    @property
+    def asked_at(self) -> float:
+        """Since when (loop time) an answer is waited for; infinite where the exchange has a deadline of its own."""
+
+    @property
+    def splicing(self) -> bool:
+        """Whether a body passes inside the kernel."""
+
+    def start(self) -> None:
+        """The head is there; the body follows by :meth:`request_data`."""
+
+    def request_data(self, data: bytes) -> bytes:
+        """Take what belongs to the request's body; returns what follows it (the next request)."""
+
+    def abandon(self) -> None:
+        """The client is gone."""
+
+    def client_writable(self, writable: bool) -> None:
+        """Whether the client takes more of the response just now."""
+
+    def expire(self, status: int, code: str, message: str) -> None:
+        """Give up waiting: answer if nothing was answered yet, else break off."""
+
+    def waits_for_client(self) -> float | None:
+        """Since when a spliced body waits for the client; None when it does not."""
+
+
 class ClientConnection(asyncio.Protocol):
     """The server side of one client connection, plain or inside the TLS of the CONNECT proxy.
 
     ``plane`` fixes the plane of every request (inside the proxy's TLS); otherwise each head decides. Pipelined
-    requests are answered in order because the next head is looked at only after the exchange before it.
+    requests are answered in order because the next head is looked at only after the exchange before it. ``enclosed``:
+    the client is user code in a network of its own, which reaches the platform and nothing beyond it.
     """
 
-    def __init__(self, door: FrontDoor, *, plane: str | None = None, source_ip: bytes = b""):
+    def __init__(self, door: FrontDoor, *, plane: str | None = None, source_ip: bytes = b"", enclosed: bool = False):
         self.door = door
         self.limits = door.limits
         self.phase: Phase = "head"
         self.source_ip = source_ip
+        self.enclosed = enclosed
         self.transport: asyncio.Transport
         self._plane = plane
         self._loop = door.loop
         self._buffer = b""
-        self.exchange: Exchange | None = None
+        self.exchange: ClientExchange | None = None
+        self._advancing = False
+        self._served = False
         self._held: set[str] = set()
         self._touched = 0.0
         self._head_since = 0.0
@@ -72,10 +118,13 @@ class ClientConnection(asyncio.Protocol):
         self._touched = self.now()
         if self.phase == "exchange":
             self._exchange_data(data)
+            self._next_request()
         elif self.phase == "head":
             if not self._buffer:
                 self._head_since = self._touched
-            self._buffer += data
+                self._buffer = data
+            else:
+                self._buffer += data
             self._next_request()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,6 +183,7 @@ class ClientConnection(asyncio.Protocol):
             self._end(drain=exchange is None or not exchange.body.done)
             return
         self.phase = "head"
+        self._served = True
         self._head_since = self.now()
         self._next_request()
 
@@ -166,8 +216,11 @@ class ClientConnection(asyncio.Protocol):
     # What the front door asks for
 
     def stop(self) -> None:
-        """The front door closes: end now if idle, else after the current exchange."""
-        if self.phase == "head" and not self._buffer:
+        """The front door closes: end now if idle, else after the current exchange. Called until there is an end.
+
+        Who has just connected gets a moment: closing on them would refuse a request that is on its way.
+        """
+        if self.phase == "head" and not self._buffer and (self._served or self.now() - self._touched > _FRESH_SECONDS):
             self.transport.close()
 
     def check(self, now: float) -> None:
@@ -196,19 +249,29 @@ class ClientConnection(asyncio.Protocol):
     # Inside
 
     def _next_request(self) -> None:
+        if self._advancing:
+            return  # An exchange was over before it returned: the loop below goes on.
+        self._advancing = True
+        try:
+            self._begin_what_is_there()
+        finally:
+            self._advancing = False
+
+    def _begin_what_is_there(self) -> None:
         while self.phase == "head" and self._buffer:
             # RFC 9112 section 2.2: be lenient about empty lines before the request line.
-            while self._buffer.startswith(b"\r\n"):
+            while self._buffer[:2] == b"\r\n":
                 self._buffer = self._buffer[2:]
-            end = self._buffer.find(END)
-            size = len(self._buffer) if end < 0 else end
+            buffer = self._buffer
+            end = buffer.find(END)
+            size = len(buffer) if end < 0 else end
             if size > self.limits.head_bytes:
                 message = f"Your request header section exceeds {self.limits.head_bytes} bytes."
                 self.answer(431, "RequestHeaderSectionTooLarge", message, shape=self._guess())
                 return
             if end < 0:
                 return
-            raw, self._buffer = self._buffer[: end + len(END)], self._buffer[end + len(END) :]
+            raw, self._buffer = buffer[: end + 4], buffer[end + 4 :]
             try:
                 head = parse_request_head(raw)
                 self._begin(head)
@@ -222,23 +285,30 @@ class ClientConnection(asyncio.Protocol):
             return
         if not head.target.startswith(b"/"):
             raise BadHead("the request target must be a path: this is no general proxy")
-        backend = self.door.backends[self._plane or plane_of(head)]
         self.phase = "exchange"
-        self.exchange = exchange = Exchange(self, head, backend)
+        self.exchange = exchange = self._exchange_for(head)
+        if exchange is None:
+            return
         rest, self._buffer = self._buffer, b""
         exchange.start()
         if rest:
             self._exchange_data(rest)
 
+    def _exchange_for(self, head: RequestHead) -> ClientExchange | None:
+        door = self.door
+        if self._plane is None and door.invocations is not None and (name := invoked_endpoint(head)) is not None:
+            return door.invocations.begin(self, head, name)
+        if head.target.startswith(INTERNAL_PAGES):
+            self.answer(404, "NotFound", "There is no such page.", shape="json")
+            return None
+        return Exchange(self, head, door.backends[self._plane or plane_of(head)])
+
     def _exchange_data(self, data: bytes) -> None:
         exchange = self.exchange
-        if exchange is None or exchange.body.done:
-            rest = data
-        else:
-            rest = exchange.request_data(data)
-        if rest and self.phase == "exchange":
+        rest = data if exchange is None or exchange.body.done else exchange.request_data(data)
+        if rest and self.phase in ("exchange", "head"):
             self._buffer += rest
-            if len(self._buffer) > self.limits.head_bytes:
+            if self.phase == "exchange" and len(self._buffer) > self.limits.head_bytes:
                 self.hold_reading("pipeline", True)
 
     def _end(self, *, drain: bool) -> None:
@@ -253,7 +323,7 @@ class ClientConnection(asyncio.Protocol):
             self.phase = "closed"
             self.transport.close()
 
-    def _check_exchange(self, exchange: Exchange, now: float) -> None:
+    def _check_exchange(self, exchange: ClientExchange, now: float) -> None:
         limits = self.limits
         if exchange.splicing:
             since = exchange.waits_for_client()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import ssl
 from collections.abc import Callable
@@ -11,9 +12,11 @@ from pathlib import Path
 
 from sagebrush.planes.front.backend import Backend
 from sagebrush.planes.front.connection import ClientConnection
+from sagebrush.planes.front.invocations.service import Invocations, Rules
 from sagebrush.planes.front.limits import Limits
 from sagebrush.planes.front.proxy import ConnectProxy
 from sagebrush.planes.front.routing import CONTROL, OBJECTS
+from sagebrush.substrate.clock import Clock
 
 
 class FrontDoor:
@@ -21,6 +24,7 @@ class FrontDoor:
 
     ``sockets`` are listening TCP sockets (the supervisor's, so that a restarted front door refuses nobody),
     ``control`` and ``objects`` the planes' Unix socket paths. ``tls_context`` serves the CONNECT proxy's STS names.
+    Without :meth:`serve_invocations` the control plane is asked for those too.
     """
 
     def __init__(
@@ -40,14 +44,27 @@ class FrontDoor:
             CONTROL: Backend(CONTROL, control, hold_seconds=hold),
             OBJECTS: Backend(OBJECTS, objects, hold_seconds=hold),
         }
+        self.invocations: Invocations | None = None
         self.proxy = ConnectProxy(self, tls_context)
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
 
+    async def serve_invocations(
+        self, *, rules: Rules, snapshot: Path, root: Path, clock: Clock, page: socket.socket | None = None
+    ) -> None:
+        """Answer InvokeEndpoint here, by the routes in ``snapshot``; ``page`` listens for the platform's questions."""
+        control = self.backends[CONTROL]
+        self.invocations = Invocations(rules=rules, snapshot_file=snapshot, root=root, control=control, clock=clock)
+        await self.invocations.start(page)
+
     async def start(self, *sockets: socket.socket) -> None:
-        """Begin to accept."""
+        """Begin to accept. Unix sockets are for user code in a network of its own."""
         for listening in sockets:
-            server = await self.loop.create_server(lambda: ClientConnection(self), sock=listening, backlog=1024)
+            if listening.family == socket.AF_UNIX:
+                enclosed = functools.partial(ClientConnection, self, enclosed=True)
+                server = await self.loop.create_unix_server(enclosed, sock=listening, backlog=1024)
+            else:
+                server = await self.loop.create_server(lambda: ClientConnection(self), sock=listening, backlog=1024)
             self._servers.append(server)
         self._sweeper = self.loop.create_task(self._sweep())
 
@@ -56,13 +73,17 @@ class FrontDoor:
         self.stopping = True
         for server in self._servers:
             server.close()
-        for connection in tuple(self.connections):
-            connection.stop()
         deadline = self.loop.time() + grace_seconds
-        while self.connections and self.loop.time() < deadline:
+        while self.loop.time() < deadline:
+            for connection in tuple(self.connections):
+                connection.stop()
+            if not self.connections:
+                break
             await asyncio.sleep(0.02)
         for connection in tuple(self.connections):
             connection.abort()
+        if self.invocations is not None:
+            self.invocations.close()
         self.proxy.close()
         for backend in self.backends.values():
             backend.close()

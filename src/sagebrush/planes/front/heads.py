@@ -6,6 +6,7 @@ accepts is what uvicorn behind it accepts: duplicate or contradictory framing he
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,19 +26,28 @@ _HOP_BY_HOP: Final = frozenset(
 )
 
 
+#: A header's name and value, without the blanks around it, in a head that llhttp has accepted.
+_HEADER: Final = re.compile(rb"\n([^:]+):[ \t]*([^\r]*[^\r \t]|)")
+
+
 class BadHead(Exception):
     """The head is not HTTP/1.x as RFC 9112 has it; the text says how."""
 
 
 @dataclass(slots=True)
 class RequestHead:
-    """One parsed request head. ``target`` is exactly as sent; ``names`` are the header names in lower case."""
+    """One parsed request head. ``target`` is exactly as sent.
+
+    ``names`` holds the headers by name in lower case, the last of repeated ones; in ``joined`` those are joined with a
+    comma, as the planes read them.
+    """
 
     method: bytes
     target: bytes
     version: str
     headers: list[tuple[bytes, bytes]]
     names: dict[bytes, bytes]
+    joined: dict[bytes, bytes]
     keep_alive: bool
     content_length: int
     chunked: bool
@@ -48,20 +58,16 @@ class RequestHead:
 
 
 class _Collector:
-    """What httptools calls back."""
+    """What httptools calls back. Not for headers: once llhttp has found them to be right, they are quickly split."""
 
-    __slots__ = ("complete", "headers", "url")
+    __slots__ = ("complete", "url")
 
     def __init__(self) -> None:
         self.url = b""
-        self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self.complete = True
@@ -82,20 +88,28 @@ def parse_request_head(head: bytes) -> RequestHead:
     version = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise BadHead(f"HTTP/{version} is not served")
-    names: dict[bytes, bytes] = {}
-    for name, value in seen.headers:
-        names[name.lower()] = value
+    headers: list[tuple[bytes, bytes]] = _HEADER.findall(head)
+    names = {name.lower(): value for name, value in headers}
     chunked, length = _framing(names, version)
     return RequestHead(
         method=parser.get_method(),
         target=seen.url,
         version=version,
-        headers=seen.headers,
+        headers=headers,
         names=names,
+        joined=names if len(names) == len(headers) else _joined(headers),
         keep_alive=_keeps_alive(names, version),
         content_length=length,
         chunked=chunked,
     )
+
+
+def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    joined: dict[bytes, bytes] = {}
+    for name, value in headers:
+        lower = name.lower()
+        joined[lower] = b"%b,%b" % (joined[lower], value) if lower in joined else value
+    return joined
 
 
 def _framing(names: dict[bytes, bytes], version: str) -> tuple[bool, int]:

@@ -82,6 +82,8 @@ class ConnectProxy:
                 if rest:
                     raise _Refused("TLS may begin only after the answer to CONNECT")
                 await self._terminate(client)
+            elif client.enclosed:
+                raise _Refused("this network reaches the platform alone")
             else:
                 await self._tunnel(client, host, port, chained_proxy(head.names.get(b"proxy-authorization", b"")), rest)
         except _Refused as refusal:

@@ -7,12 +7,17 @@ plane's business.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
+from urllib.parse import unquote
 
 from sagebrush.planes.front.heads import RequestHead
 
 CONTROL: Final = "control"
 OBJECTS: Final = "objects"
+
+#: Pages of the planes for each other, on their own sockets; never passed on.
+INTERNAL_PAGES: Final = b"/_sagebrush/internal"
 
 _SCOPE_S3: Final = (b"s3", b"s3express", b"s3-object-lambda")
 _CREDENTIAL: Final = re.compile(rb"(?:^|&)X-Amz-Credential=([^&]*)")
@@ -23,6 +28,30 @@ _ACTION_QUERY: Final = re.compile(rb"(?:^|&)Action=[A-Z]")
 _UNSIGNED_REST: Final = re.compile(
     rb"/endpoints/[^/]+/(?:invocations|async-invocations|invocations-response-stream|invocations-bidirectional-stream)$"
 )
+
+
+_SAGEMAKER: Final = b"/sagemaker/aws4_request,"
+_REMEMBERED_LENGTH: Final = 256
+_INVOCATIONS: Final = re.compile(rb"/endpoints/([^/]+)/invocations")
+
+
+def invoked_endpoint(head: RequestHead) -> str | None:
+    """The name of the endpoint that is invoked, percent-decoded; None for any other request."""
+    target = head.target
+    if head.method != b"POST" or not target.startswith(b"/endpoints/"):
+        return None
+    name = _named(target) if len(target) < _REMEMBERED_LENGTH else _named.__wrapped__(target)
+    if name is None or b"x-amz-target" in head.names:
+        return None
+    # The common case first, without taking the header apart.
+    signed = _SAGEMAKER in head.names.get(b"authorization", b"")
+    return name if signed or plane_of(head) == CONTROL else None
+
+
+@lru_cache(maxsize=1024)
+def _named(target: bytes) -> str | None:
+    found = _INVOCATIONS.fullmatch(target.partition(b"?")[0])
+    return None if found is None else unquote(found[1].decode("latin-1"), errors="replace")
 
 
 def plane_of(head: RequestHead) -> str:

@@ -10,6 +10,9 @@ from sagebrush.substrate.calls.call import Call, Handler
 from sagebrush.substrate.calls.capability import Capability, ResourceArns, Service, any_resource
 from sagebrush.substrate.errors import CallerError
 
+#: Members of requests that hand a role over to SageMaker.
+_PASSED_ROLES = ("RoleArn", "ExecutionRoleArn")
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -62,14 +65,15 @@ class Registry:
 
 
 def authorize(operation: Operation, call: Call, request: Mapping[str, Any]) -> None:
-    """Evaluate the caller's policies for this call, and ``iam:PassRole`` on every RoleArn it hands over."""
+    """Evaluate the caller's policies for this call, and ``iam:PassRole`` on every role it hands over."""
     if operation.name in operation.service.open_operations:
         return
     identity = call.platform.identity
     for arn in operation.resource_arns(call, request):
         identity.authorize(call.principal, operation.action, arn, source_ip=call.source_ip)
-    role_arn = request.get("RoleArn")
-    if role_arn and operation.service.name == "sagemaker":
+    if operation.service.name != "sagemaker":
+        return
+    for role_arn in {request[member] for member in _PASSED_ROLES if request.get(member)}:
         identity.authorize(
             call.principal,
             "iam:PassRole",

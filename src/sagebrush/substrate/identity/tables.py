@@ -8,26 +8,21 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from sagebrush.substrate.store import STATE
-
-
-def _sorted_text(length: int) -> String:
-    """Text that sorts by code point on both databases: the order of pages must not hang on a server's locale."""
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
-
+from sagebrush.substrate.store.text import sorted_text
 
 #: Roles and users. ``name_key`` is the name in lower case: IAM tells names apart by more than case.
 iam_entities = Table(
     "iam_entities",
     STATE.metadata,
-    Column("arn", _sorted_text(2048), primary_key=True),
+    Column("arn", sorted_text(2048), primary_key=True),
     Column("account", String(12), nullable=False),
     Column("kind", String(8), nullable=False),
-    Column("name", _sorted_text(128), nullable=False),
+    Column("name", sorted_text(128), nullable=False),
     Column("name_key", String(128), nullable=False),
     Column("unique_id", String(32), nullable=False),
-    Column("path", _sorted_text(512), nullable=False),
+    Column("path", sorted_text(512), nullable=False),
     Column("created_us", BigInteger, nullable=False),
-    Column("boundary_arn", _sorted_text(2048)),
+    Column("boundary_arn", sorted_text(2048)),
     Column("tags", Text, nullable=False),
     # Roles only.
     Column("description", Text),
@@ -40,28 +35,28 @@ iam_entities = Table(
 iam_inline_policies = Table(
     "iam_inline_policies",
     STATE.metadata,
-    Column("entity_arn", _sorted_text(2048), primary_key=True),
-    Column("name", _sorted_text(128), primary_key=True),
+    Column("entity_arn", sorted_text(2048), primary_key=True),
+    Column("name", sorted_text(128), primary_key=True),
     Column("document", Text, nullable=False),
 )
 
 iam_attachments = Table(
     "iam_attachments",
     STATE.metadata,
-    Column("entity_arn", _sorted_text(2048), primary_key=True),
-    Column("policy_arn", _sorted_text(2048), primary_key=True),
+    Column("entity_arn", sorted_text(2048), primary_key=True),
+    Column("policy_arn", sorted_text(2048), primary_key=True),
     Index("ix_iam_attachments_policy", "policy_arn"),
 )
 
 iam_policies = Table(
     "iam_policies",
     STATE.metadata,
-    Column("arn", _sorted_text(2048), primary_key=True),
+    Column("arn", sorted_text(2048), primary_key=True),
     Column("account", String(12), nullable=False),
-    Column("name", _sorted_text(128), nullable=False),
+    Column("name", sorted_text(128), nullable=False),
     Column("name_key", String(128), nullable=False),
     Column("unique_id", String(32), nullable=False),
-    Column("path", _sorted_text(512), nullable=False),
+    Column("path", sorted_text(512), nullable=False),
     Column("description", Text),
     Column("default_version", Integer, nullable=False),
     Column("newest_version", Integer, nullable=False),
@@ -74,7 +69,7 @@ iam_policies = Table(
 iam_policy_versions = Table(
     "iam_policy_versions",
     STATE.metadata,
-    Column("policy_arn", _sorted_text(2048), primary_key=True),
+    Column("policy_arn", sorted_text(2048), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("document", Text, nullable=False),
     Column("created_us", BigInteger, nullable=False),
@@ -84,8 +79,8 @@ iam_policy_versions = Table(
 iam_access_keys = Table(
     "iam_access_keys",
     STATE.metadata,
-    Column("access_key_id", _sorted_text(32), primary_key=True),
-    Column("user_arn", _sorted_text(2048), nullable=False),
+    Column("access_key_id", sorted_text(32), primary_key=True),
+    Column("user_arn", sorted_text(2048), nullable=False),
     Column("active", Integer, nullable=False),
     Column("key_id", String(16), nullable=False),
     Column("secret", LargeBinary, nullable=False),

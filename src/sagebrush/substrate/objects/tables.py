@@ -5,11 +5,12 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text
 
 from sagebrush.substrate.store import OBJECTS
+from sagebrush.substrate.store.text import sorted_text
 
 buckets = Table(
     "buckets",
     OBJECTS.metadata,
-    Column("name", String(63), primary_key=True),
+    Column("name", sorted_text(63), primary_key=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
     Column("created_us", BigInteger, nullable=False),
@@ -44,7 +45,7 @@ contents = Table(
 uploads = Table(
     "uploads",
     OBJECTS.metadata,
-    Column("id", String(64), primary_key=True),
+    Column("id", sorted_text(64), primary_key=True),
     Column("bucket", String(63), nullable=False),
     Column("key", LargeBinary(1024), nullable=False),
     Column("created_us", BigInteger, nullable=False),

@@ -5,25 +5,20 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, text
 
 from sagebrush.substrate.store import STATE
-
-
-def _sorted_text(length: int) -> String:
-    """Text that sorts by code point on both databases: the order of pages must not hang on a server's locale."""
-    return String(length).with_variant(String(length, collation="C"), "postgresql")
-
+from sagebrush.substrate.store.text import sorted_text
 
 resources = Table(
     "resources",
     STATE.metadata,
-    Column("id", _sorted_text(26), primary_key=True),
+    Column("id", sorted_text(26), primary_key=True),
     Column("account", String(12), nullable=False),
     Column("region", String(32), nullable=False),
     Column("kind", String(64), nullable=False),
-    Column("name", _sorted_text(256), nullable=False),
+    Column("name", sorted_text(256), nullable=False),
     # The name of what it belongs to (a user profile's domain, a version's group); '' where it stands by itself.
-    Column("parent", _sorted_text(256), nullable=False),
+    Column("parent", sorted_text(256), nullable=False),
     Column("arn", String(2048), nullable=False),
-    Column("status", _sorted_text(64), nullable=False),
+    Column("status", sorted_text(64), nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("modified_us", BigInteger, nullable=False),
     # Counts changes; a writer that saw an older generation is refused.
@@ -80,7 +75,7 @@ tags = Table(
     "resource_tags",
     STATE.metadata,
     Column("resource_id", String(26), ForeignKey("resources.id"), primary_key=True),
-    Column("key", _sorted_text(128), primary_key=True),
+    Column("key", sorted_text(128), primary_key=True),
     Column("value", String(256), nullable=False),
 )
 Index("resource_tags_value", tags.c.key, tags.c.value)

@@ -55,6 +55,7 @@ STATE = Schema(
         "sagebrush.substrate.identity.tables",
         "sagebrush.substrate.telemetry.tables",
         "sagebrush.training.tables",
+        "sagebrush.inference.tables",
     ),
 )
 #: The index of the object store; a database of its own, because another process writes it.

@@ -7,6 +7,7 @@ service normalises the path and encodes it a second time. Source: "Create a sign
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
@@ -19,6 +20,12 @@ def path(raw_path: str, *, is_s3: bool) -> str:
         return quote_from_bytes(unquote_to_bytes(raw_path), safe="/" + _UNRESERVED)
     if raw_path == "/" or not raw_path:
         return "/"
+    return _encoded_again(raw_path) if len(raw_path) < 256 else _encoded_again.__wrapped__(raw_path)
+
+
+@lru_cache(maxsize=1024)
+def _encoded_again(raw_path: str) -> str:
+    """Remembered: an endpoint is asked under the same path all day."""
     return quote(_normalised(raw_path), safe="/" + _UNRESERVED)
 
 

@@ -3,6 +3,9 @@
 Signature Version 4 in the Authorization header and presigned in the query, for every service, and for S3 also the
 Version 2 query form that boto3 presigns with against custom endpoints. Everything that a signature must cover is
 checked to be covered: host, every ``x-amz-*`` header, the date of the scope, the body's hash.
+
+:func:`verify` does it all at once. Who has to wait for the secret takes the two halves: :func:`read` (what is claimed
+and whether it can be at all), then :func:`check` (the signature itself).
 Source: "AWS Signature Version 4 for API requests", IAM User Guide.
 """
 
@@ -21,7 +24,25 @@ from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.wire import addresses, canonical, sigv2
 from sagebrush.substrate.wire.auth_errors import AuthErrors
 from sagebrush.substrate.wire.http import HttpRequest
-from sagebrush.substrate.wire.signature_claims import ALGORITHM, Claim, from_header, from_query
+from sagebrush.substrate.wire.signature_claims import ALGORITHM, Claim, Sent, from_header, from_query, is_timestamp
+
+__all__ = [
+    "MAX_SKEW_SECONDS",
+    "STREAMING_SIGNED",
+    "STREAMING_SIGNED_TRAILER",
+    "STREAMING_UNSIGNED_TRAILER",
+    "UNSIGNED_PAYLOAD",
+    "ChunkSigning",
+    "HasSecret",
+    "Lookup",
+    "Verified",
+    "check",
+    "is_timestamp",
+    "moment",
+    "read",
+    "signing_key",
+    "verify",
+]
 
 UNSIGNED_PAYLOAD: Final = "UNSIGNED-PAYLOAD"
 STREAMING_SIGNED: Final = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -32,6 +53,7 @@ STREAMING_UNSIGNED_TRAILER: Final = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 MAX_SKEW_SECONDS: Final = 15 * 60
 
 _STREAMING: Final = frozenset({STREAMING_SIGNED, STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED_TRAILER})
+_SKEW: Final = timedelta(seconds=MAX_SKEW_SECONDS)
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -92,25 +114,30 @@ def verify(
     signed for us-east-1 wherever they are). The body's hash is taken from
     ``payload_sha256`` or computed from ``request.body``; a streamed S3 body (empty here) is compared by its reader.
     """
-    headers = request.headers
-    authorization = headers.get("authorization")
-    query = {} if authorization else dict(addresses.parse_query(request.raw_query))
+    query = {} if request.headers.get("authorization") else dict(addresses.parse_query(request.raw_query))
     errors = AuthErrors(_family(request, query, service))
-    if authorization is not None:
-        claim = from_header(authorization, request, errors)
-    elif "X-Amz-Algorithm" in query or "X-Amz-Credential" in query:
-        claim = from_query(query, errors)
-    elif "AWSAccessKeyId" in query and service in (None, "s3"):
+    if _is_version_2(request, query, service):
         secret = _looked_up(lookup, query["AWSAccessKeyId"], sigv2.session_token(request, query), errors)
         sigv2.verify(request, query, secret.secret_access_key, now, errors, s3_hosts)
         return Verified(secret.principal, query["AWSAccessKeyId"], "unsigned")
-    else:
-        raise errors.missing()
-    _check_scope(claim, service, region, errors)
-    _check_time(claim, now, errors)
-    _check_coverage(claim, headers, errors)
+    claim = _read(request, query, now, service, region, errors)
     secret = _looked_up(lookup, claim.access_key_id, claim.session_token, errors)
-    return _check_signature(request, claim, secret, payload_sha256, errors)
+    digest, key = _check(request, claim, secret.secret_access_key, payload_sha256, errors)
+    return _verified(claim, secret, digest, key)
+
+
+def read(request: Sent, *, now: datetime, service: str, errors: AuthErrors) -> Claim:
+    """What a request claims, as far as it can be judged without the secret: scope, time, and what is covered.
+
+    Raises CallerError. :func:`check` must follow before anything is believed.
+    """
+    query = {} if request.headers.get("authorization") else dict(addresses.parse_query(request.raw_query))
+    return _read(request, query, now, service, None, errors)
+
+
+def check(request: Sent, claim: Claim, secret: str, *, payload_sha256: str | None = None, errors: AuthErrors) -> None:
+    """Return when the signature is that of ``secret`` over this very request; else raise CallerError."""
+    _check(request, claim, secret, payload_sha256, errors)
 
 
 @lru_cache(maxsize=1024)
@@ -122,7 +149,29 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
-def _family(request: HttpRequest, query: dict[str, str], service: str | None) -> str:
+def _is_version_2(request: Sent, query: dict[str, str], service: str | None) -> bool:
+    if "authorization" in request.headers or "X-Amz-Algorithm" in query or "X-Amz-Credential" in query:
+        return False
+    return "AWSAccessKeyId" in query and service in (None, "s3")
+
+
+def _read(
+    request: Sent, query: dict[str, str], now: datetime, service: str | None, region: str | None, errors: AuthErrors
+) -> Claim:
+    authorization = request.headers.get("authorization")
+    if authorization is not None:
+        claim = from_header(authorization, request, errors)
+    elif "X-Amz-Algorithm" in query or "X-Amz-Credential" in query:
+        claim = from_query(query, errors)
+    else:
+        raise errors.missing()
+    _check_scope(claim, service, region, errors)
+    _check_time(claim, now, errors)
+    _check_coverage(claim, request.headers, errors)
+    return claim
+
+
+def _family(request: Sent, query: dict[str, str], service: str | None) -> str:
     if "x-amz-target" in request.headers or "smithy-protocol" in request.headers:
         return "json"
     content_type = request.headers.get("content-type", "")
@@ -162,17 +211,18 @@ def _check_scope(claim: Claim, service: str | None, region: str | None, errors: 
 
 def _check_time(claim: Claim, now: datetime, errors: AuthErrors) -> None:
     try:
-        at = _moment(claim.timestamp)
+        at = moment(claim.timestamp)
     except ValueError:
         raise errors.malformed(f"'{claim.timestamp}' is not a date.", in_query=claim.expires is not None) from None
-    skew = timedelta(seconds=MAX_SKEW_SECONDS)
-    if at - now > skew or (claim.expires is None and now - at > skew):
+    if at - now > _SKEW or (claim.expires is None and now - at > _SKEW):
         raise errors.skewed(at, now, MAX_SKEW_SECONDS)
     if claim.expires is not None and (now - at).total_seconds() > claim.expires:
         raise errors.request_expired(at + timedelta(seconds=claim.expires), now)
 
 
-def _moment(text: str) -> datetime:
+@lru_cache(maxsize=1024)
+def moment(text: str) -> datetime:
+    """The moment of a timestamp in ISO 8601's basic format. Raises ValueError."""
     day, time = int(text[:8]), int(text[9:15])
     clock = (time // 10000, time // 100 % 100, time % 100)
     return datetime(day // 10000, day // 100 % 100, day % 100, *clock, tzinfo=UTC)
@@ -181,12 +231,12 @@ def _moment(text: str) -> datetime:
 def _check_coverage(claim: Claim, headers: Any, errors: AuthErrors) -> None:
     """Host and every x-amz-* header must be signed, and whatever is signed must be there."""
     signed = claim.signed_headers
-    bare = [name for name in headers if name.startswith("x-amz-") and name not in signed]
+    bare = [name for name in headers if name[:6] == "x-amz-" and name not in signed]
     if "host" not in signed:
         bare.insert(0, "host")
     if bare:
         raise errors.not_signed(bare)
-    if any(name not in headers for name in signed) or list(signed) != sorted(set(signed)):
+    if not all(map(headers.__contains__, signed)) or list(signed) != sorted(set(signed)):
         text = "The SignedHeaders must be lower-case, sorted, and present in the request."
         raise errors.malformed(text, in_query=claim.expires is not None)
 
@@ -198,9 +248,10 @@ def _looked_up(lookup: Lookup, access_key_id: str, token: str | None, errors: Au
         raise errors.of_lookup(error, access_key_id) from None
 
 
-def _check_signature(
-    request: HttpRequest, claim: Claim, secret: HasSecret, payload_sha256: str | None, errors: AuthErrors
-) -> Verified:
+def _check(
+    request: Sent, claim: Claim, secret: str, payload_sha256: str | None, errors: AuthErrors
+) -> tuple[str, bytes]:
+    """What stands for the body, and the signing key. Raises CallerError for another signature."""
     is_s3 = claim.service == "s3"
     digest = _payload_digest(request, claim, payload_sha256, is_s3, errors)
     canonical_request = canonical.request(
@@ -214,11 +265,11 @@ def _check_signature(
     # Headers and path are bytes that were read as Latin-1.
     hashed = hashlib.sha256(canonical_request.encode("latin-1", "replace")).hexdigest()
     to_sign = f"{ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n{hashed}"
-    key = signing_key(secret.secret_access_key, claim.date, claim.region, claim.service)
+    key = signing_key(secret, claim.date, claim.region, claim.service)
     expected = hmac.digest(key, to_sign.encode(), "sha256").hex()
     if not hmac.compare_digest(expected.encode(), claim.signature.encode("utf-8", "replace")):
         raise errors.mismatch(claim.access_key_id, claim.signature, canonical_request, to_sign)
-    return _verified(claim, secret, digest, key)
+    return digest, key
 
 
 def _verified(claim: Claim, secret: HasSecret, digest: str, key: bytes) -> Verified:
@@ -230,9 +281,7 @@ def _verified(claim: Claim, secret: HasSecret, digest: str, key: bytes) -> Verif
     return Verified(secret.principal, claim.access_key_id, "signed", payload_sha256=digest)
 
 
-def _payload_digest(
-    request: HttpRequest, claim: Claim, payload_sha256: str | None, is_s3: bool, errors: AuthErrors
-) -> str:
+def _payload_digest(request: Sent, claim: Claim, payload_sha256: str | None, is_s3: bool, errors: AuthErrors) -> str:
     """What stands for the body in the canonical request, compared with the body where that is at hand."""
     claimed = request.headers.get("x-amz-content-sha256")
     if is_s3:

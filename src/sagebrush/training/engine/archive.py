@@ -1,9 +1,7 @@
 """Folders as tar.gz streams: deterministic, nothing of the folder's outside, constant memory.
 
-The folder was written by user code and is read by the platform, perhaps as root, perhaps while user code still runs.
-So every component below the trusted root is opened without following links: a folder that was exchanged for a link to
-somewhere else counts as empty, a file that was, fails to open. Nor does its depth cost anything here: folders wait in
-a list, and each is opened from the root when its turn comes, so neither the stack nor the descriptors run out.
+User code wrote the folder: it is opened as ``substrate.compute.user_files`` says. Its depth costs nothing here: folders
+wait in a list, and each is opened from the root when its turn comes, so neither the stack nor the descriptors run out.
 """
 
 from __future__ import annotations
@@ -14,8 +12,9 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
+from sagebrush.substrate.compute.user_files import DIRECTORY, FILE, Folder, open_beneath
 from sagebrush.substrate.errors import Cancelled
 
 #: Folders within folders that are archived; what lies deeper is left out with a notice. Unpacking a deeper archive
@@ -25,16 +24,6 @@ _PIECE = 1 << 20
 _GZIP = 16 + zlib.MAX_WBITS
 #: Weights hardly compress; a higher level costs several times the time for a few percent.
 _LEVEL = 1
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder of user code: ``path`` below ``root``, which only the platform writes."""
-
-    root: Path
-    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +72,7 @@ def read_entry(entry: Entry, cancelled: Callable[[], bool] = _never) -> Iterator
 
     Raises OSError when it is not that file any more, Cancelled when ``cancelled()`` turns true.
     """
-    descriptor = _open_beneath(entry.folder.root, f"{entry.folder.path}/{entry.name}", _FILE)
+    descriptor = open_beneath(entry.folder.root, f"{entry.folder.path}/{entry.name}", FILE)
     try:
         status = os.fstat(descriptor)
         if (status.st_dev, status.st_ino) != (entry.status.st_dev, entry.status.st_ino):
@@ -110,27 +99,13 @@ def tar_gz(contents: Contents, cancelled: Callable[[], bool] = _never) -> Iterat
     yield compressor.flush()
 
 
-def _open_beneath(root: Path, path: str, flags: int) -> int:
-    """Open ``path`` below ``root`` without following a link at any component of it."""
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    parts = PurePosixPath(path).parts
-    for index, part in enumerate(parts):
-        last = index == len(parts) - 1
-        try:
-            following = os.open(part, flags if last else _DIRECTORY, dir_fd=descriptor)
-        finally:
-            os.close(descriptor)
-        descriptor = following
-    return descriptor
-
-
 def _walk(folder: Folder, skipped: list[str]) -> Iterator[Entry]:
     """The entries below a folder."""
     waiting = [""]
     while waiting:
         name = waiting.pop()
         try:
-            descriptor = _open_beneath(folder.root, f"{folder.path}/{name}", _DIRECTORY)
+            descriptor = open_beneath(folder.root, f"{folder.path}/{name}", DIRECTORY)
         except OSError as error:
             # The folder itself may be away, or no folder any more: user code may remove what it was given.
             if name:
@@ -213,15 +188,3 @@ def _header(entry: Entry) -> tarfile.TarInfo:
     else:
         info.size = entry.status.st_size
     return info
-
-
-def read_beginning(folder: Folder, name: str, characters: int) -> str | None:
-    """The first characters of a file in the folder; None when it is not there or no plain file."""
-    try:
-        descriptor = _open_beneath(folder.root, f"{folder.path}/{name}", _FILE)
-    except OSError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
-        return file.read(4 * characters).decode("utf-8", "replace")[:characters]

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sagebrush.substrate.compute.user_files import Folder
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.objects.locations import S3Location
 from sagebrush.training.engine import archive
 from sagebrush.training.engine.channels import Permission
 from sagebrush.training.engine.refusals import upload_failed
-from sagebrush.training.model.locations import S3Location
 
 _GZIP_TYPE = "application/x-gzip"
 _LONGEST_KEY = 1024
@@ -93,14 +94,14 @@ class ArtefactUploader:
         self._volume = Volume(volume_bytes)
         self._cancelled = cancelled
 
-    def model(self, folders: Sequence[archive.Folder], location: S3Location) -> Uploaded:
+    def model(self, folders: Sequence[Folder], location: S3Location) -> Uploaded:
         """The model folders of all hosts as one artefact; a location that ends with ``/`` gets the single files."""
         contents = self._volume.take(archive.contents_of(folders))
         if location.key.endswith("/"):
             return self.files(contents, location)
         return self._archive(contents, location)
 
-    def output_data(self, folders: Sequence[archive.Folder], folder: S3Location, compression: str) -> Uploaded:
+    def output_data(self, folders: Sequence[Folder], folder: S3Location, compression: str) -> Uploaded:
         """The output/data folders of all hosts; nothing is stored when they are empty."""
         contents = self._volume.take(archive.contents_of(folders))
         if not contents.files:

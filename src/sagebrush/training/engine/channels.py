@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sagebrush.substrate.compute import placing
+from sagebrush.substrate.compute.placing import Placement, relative_path
 from sagebrush.substrate.errors import CallerError
-from sagebrush.substrate.objects import ObjectInfo
+from sagebrush.substrate.objects import ObjectInfo, locations
+from sagebrush.substrate.objects.locations import S3Location
 from sagebrush.training.engine.refusals import download_failed
-from sagebrush.training.model import locations
 from sagebrush.training.model.cluster import Cluster
-from sagebrush.training.model.locations import S3Location
 
-_LONGEST_NAME = 255
 _LARGEST_MANIFEST = 256 << 20
 
 
@@ -47,14 +47,6 @@ class Channel:
     sharded: bool = False
     groups: tuple[str, ...] = ()
     content_type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """One object and its path below the channel's directory, with ``/`` between folders."""
-
-    info: ObjectInfo
-    path: str
 
 
 #: Host name -> channel name -> what lies there.
@@ -164,19 +156,6 @@ class ChannelPlanner:
         )
 
 
-def relative_path(key: str, prefix: str) -> str:
-    """Where an object found under ``prefix`` lies in its channel.
-
-    A prefix that is a folder (``data/`` or ``data`` with keys ``data/...``) is left out of the path; of one that ends
-    within a name, only its folder part is (``data/part-`` gives ``part-0001``).
-    """
-    if prefix.endswith("/") or not prefix:
-        return key[len(prefix) :]
-    if key.startswith(f"{prefix}/"):
-        return key[len(prefix) + 1 :]
-    return key[prefix.rfind("/") + 1 :]
-
-
 def parse_manifest(data: bytes, uri: str) -> tuple[S3Location, list[str]]:
     """The prefix and the names that a manifest lists. Raises Refused for one that is not as documented."""
     try:
@@ -208,27 +187,8 @@ def _is_utf8(text: str) -> bool:
 
 
 def check_names(place: str, placements: Sequence[Placement]) -> None:
-    """Refuse keys that no directory can hold, or that would leave ``place``, which is named so in messages."""
-    files: dict[str, str] = {}
-    folders: dict[str, str] = {}
-    for placement in placements:
-        key, parts = placement.info.key, placement.path.split("/")
-        if any(part in ("", ".", "..") or "\0" in part for part in parts):
-            raise download_failed(
-                f'the key "{key}" cannot be a file of {place}: its path "{placement.path}" has an empty name, ".", '
-                '".." or a NUL character'
-            )
-        if any(len(part.encode()) > _LONGEST_NAME for part in parts):
-            raise download_failed(f'the key "{key}" cannot be a file of {place}: a name is too long')
-        if other := files.get(placement.path) or folders.get(placement.path):
-            raise _clash(place, key, other)
-        files[placement.path] = key
-        for depth in range(1, len(parts)):
-            folder = "/".join(parts[:depth])
-            if folder in files:
-                raise _clash(place, key, files[folder])
-            folders[folder] = key
-
-
-def _clash(place: str, key: str, other: str) -> Exception:
-    return download_failed(f'the keys "{other}" and "{key}" need the same path in {place}')
+    """Raises Refused for keys that cannot be files of ``place``."""
+    try:
+        placing.check_names(place, placements)
+    except ValueError as error:
+        raise download_failed(str(error)) from None

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from sagebrush.substrate.compute.placing import FileFinder, Placement, copy_file, relative_path
+from sagebrush.substrate.compute.user_files import Folder
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.objects.locations import S3Location
 from sagebrush.training.engine import archive
 from sagebrush.training.engine.artefacts import ObjectWriter, Volume, why_no_key
-from sagebrush.training.engine.channels import ObjectReader, Permission, Placement, check_names, relative_path
-from sagebrush.training.engine.placing import FileFinder, copy_file
+from sagebrush.training.engine.channels import ObjectReader, Permission, check_names
 from sagebrush.training.engine.refusals import download_failed, upload_failed
-from sagebrush.training.model.locations import S3Location
 
 
 class CheckpointStore(ObjectReader, ObjectWriter, FileFinder, Protocol):
@@ -35,7 +36,7 @@ class Checkpoints:
         objects: CheckpointStore,
         allowed: Permission,
         location: S3Location,
-        folder: archive.Folder,
+        folder: Folder,
         volume_bytes: int | None = None,
     ):
         self.skipped: list[str] = []

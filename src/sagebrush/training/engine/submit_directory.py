@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sagebrush.substrate.compute import Bind
+from sagebrush.substrate.compute.placing import FileFinder, copy_file
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.objects import locations
 from sagebrush.training.engine.channels import ObjectReader, Permission
-from sagebrush.training.engine.placing import FileFinder, copy_file
 from sagebrush.training.engine.refusals import download_failed
-from sagebrush.training.model import locations
 
 HYPERPARAMETER = "sagemaker_submit_directory"
 VARIABLE = "SAGEMAKER_SUBMIT_DIRECTORY"

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from sagebrush.substrate.identity.job_variables import credential_variables, place_variables
 from sagebrush.training.model.cluster import NETWORK_INTERFACE, Cluster, Host
-
-CREDENTIALS_PATH = "/_sagebrush/credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +38,7 @@ def job_variables(
 ) -> dict[str, str]:
     """All variables of one host. ``root`` is where its code finds /opt/ml, if elsewhere (without a sandbox)."""
     base = root or PurePath("/opt/ml")
-    variables = {
-        "AWS_REGION": identity.region,
-        "AWS_DEFAULT_REGION": identity.region,
-        "AWS_ENDPOINT_URL": identity.endpoint_url,
-        "S3_ENDPOINT_URL": identity.endpoint_url,
-        "AWS_EC2_METADATA_DISABLED": "true",
+    variables = place_variables(identity.region, identity.endpoint_url) | {
         "SAGEMAKER_JOB_NAME": identity.name,
         "SAGEMAKER_REGION": identity.region,
         "CURRENT_HOST": host.name,
@@ -53,12 +47,8 @@ def job_variables(
         variables["SAGEMAKER_BASE_DIR"] = str(root)
     variables |= _sagemaker_variables(cluster, host, channel_names, cpus, base)
     variables |= user
-    return variables | {
-        "TRAINING_JOB_NAME": identity.name,
-        "TRAINING_JOB_ARN": identity.arn,
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": identity.endpoint_url + CREDENTIALS_PATH,
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN": identity.credentials_token,
-    }
+    own = {"TRAINING_JOB_NAME": identity.name, "TRAINING_JOB_ARN": identity.arn}
+    return variables | own | credential_variables(identity.endpoint_url, identity.credentials_token)
 
 
 def _sagemaker_variables(

@@ -11,12 +11,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sagebrush.substrate.clock import to_datetime
+from sagebrush.substrate.objects.locations import S3Location
 from sagebrush.substrate.resources import Row
 from sagebrush.training.model import builtin, locations, times
 from sagebrush.training.model.phases import TERMINAL, Phase, Secondary, Status
 
 #: Members of CreateTrainingJob that DescribeTrainingJob does not have.
 _NOT_ECHOED = frozenset({"Tags", "SessionChainingConfig"})
+
+
+#: What DescribeTrainingJob says although the request did not.
+_SAID_BY_DEFAULT: Mapping[str, Any] = {
+    "EnableNetworkIsolation": False,
+    "EnableInterContainerTrafficEncryption": False,
+    "EnableManagedSpotTraining": False,
+}
 
 
 def body_of(request: Mapping[str, Any], algorithm: str | None) -> dict[str, Any]:
@@ -32,7 +41,7 @@ def phase_of(row: Row) -> Phase:
     return Phase(Status(row.status), Secondary(row.body["secondary"]))
 
 
-def model_location(row: Row) -> locations.S3Location:
+def model_location(row: Row) -> S3Location:
     """Where the job's model artefact goes."""
     output = row.body["request"]["OutputDataConfig"]
     return locations.model_artifacts(output["S3OutputPath"], row.name, output.get("CompressionType", "GZIP"))
@@ -41,7 +50,9 @@ def model_location(row: Row) -> locations.S3Location:
 def describe(row: Row, history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """DescribeTrainingJob's output; what is not known yet is absent."""
     body = row.body
-    shown = dict(body["request"])
+    shown = {**_SAID_BY_DEFAULT, **body["request"]}
+    # The SDK's Estimator.attach() reads it whether it was given or not.
+    shown["OutputDataConfig"] = {"KmsKeyId": ""} | shown["OutputDataConfig"]
     shown |= {
         "TrainingJobName": row.name,
         "TrainingJobArn": row.arn,

@@ -12,7 +12,8 @@ from typing import Any
 
 import regex
 
-from sagebrush.training.model import locations, times
+from sagebrush.substrate.objects import locations
+from sagebrush.training.model import times
 
 Request = Mapping[str, Any]
 

@@ -30,11 +30,6 @@ def waiting(ahead: int, wanted: str, free: str) -> str:
     return f"{MESSAGES[Secondary.PENDING]}. {position}; needs {wanted}, {free}."
 
 
-def printable(text: str) -> str:
-    """Text that any database takes: file names may hold bytes that are no UTF-8, keys NUL characters."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
-
-
 def could_not_finish(step: str, error: Exception, resource_id: str) -> str:
     """Why the platform ended a job that it could not bring further; short enough to keep its last sentence."""
     told = f"{type(error).__name__}: {error}"[:600]

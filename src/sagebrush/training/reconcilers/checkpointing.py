@@ -6,12 +6,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from sagebrush.substrate.compute.user_files import Folder
 from sagebrush.substrate.errors import Cancelled, Refused
-from sagebrush.training.engine.archive import Folder
+from sagebrush.substrate.objects import locations
 from sagebrush.training.engine.artefacts import volume_bytes
 from sagebrush.training.engine.checkpoints import Checkpoints
 from sagebrush.training.engine.opt_ml import checkpoint_path
-from sagebrush.training.model import locations
 from sagebrush.training.reconcilers.job import Job
 
 INTERVAL_US = 5_000_000

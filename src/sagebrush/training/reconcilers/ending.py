@@ -12,8 +12,8 @@ from sagebrush.substrate.compute.removal import remove_tree
 from sagebrush.substrate.errors import JobFailure
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Done
+from sagebrush.substrate.store.text import printable
 from sagebrush.training import tables
-from sagebrush.training.model import wording
 from sagebrush.training.model.phases import Event
 from sagebrush.training.reconcilers.job import LOG_GROUP, Job, job_directory
 
@@ -41,7 +41,7 @@ def conclude(job: Job, event: Event, failure: JobFailure | None = None, *, notic
         now = platform.clock.now_us()
         changes = {
             "ended_us": now,
-            "failure_reason": None if failure is None else wording.printable(failure.reason()),
+            "failure_reason": None if failure is None else printable(failure.reason()),
             "metrics": tables.metrics_of(tx, job.row.id) or None,
         }
         job.enter(tx, event, changes=changes)
@@ -62,7 +62,7 @@ def _tell(job: Job, notices: Sequence[str], now_us: int, tx: Connection) -> None
     logs = tables.host_logs(tx, job.row.id, job.attempt.number)
     if notices and logs:
         telemetry = job.platform.telemetry.of(job.row.account, job.row.region)
-        events = [(now_us // 1000, wording.printable(f"[sagebrush] {notice}"[:_LONGEST_NOTICE])) for notice in notices]
+        events = [(now_us // 1000, printable(f"[sagebrush] {notice}"[:_LONGEST_NOTICE])) for notice in notices]
         telemetry.logs.append(tx, LOG_GROUP, min(logs, key=lambda log: log.host).stream, events)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sagebrush.substrate import faultpoints
+from sagebrush.substrate.compute.user_files import Folder
 from sagebrush.substrate.errors import Cancelled, Refused
 from sagebrush.substrate.reconcile import Again, Done
-from sagebrush.training.engine.archive import Folder
 from sagebrush.training.engine.artefacts import ArtefactUploader, volume_bytes
 from sagebrush.training.model import locations
 from sagebrush.training.model.description import model_location

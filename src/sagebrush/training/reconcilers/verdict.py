@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sagebrush.substrate.compute import Observation, output_reading
+from sagebrush.substrate.compute import Observation, failure, output_reading
+from sagebrush.substrate.compute.user_files import Folder, read_beginning
 from sagebrush.substrate.errors import JobFailure
 from sagebrush.training import tables
-from sagebrush.training.engine import archive, failure
-from sagebrush.training.engine.archive import Folder
 from sagebrush.training.model.phases import Event, Status
 from sagebrush.training.reconcilers.job import ENDED_PHASES, Job
 from sagebrush.training.reconcilers.pumping import OUTPUT
@@ -60,7 +59,7 @@ def _failure(job: Job, host: str, seen: Observation) -> JobFailure:
 
 def _failure_file(job: Job, host: str) -> str | None:
     """The beginning of /opt/ml/output/failure. User code wrote it: links are not followed."""
-    return archive.read_beginning(Folder(job.opt_ml(host), "output"), "failure", failure.FAILURE_FILE_LIMIT)
+    return read_beginning(Folder(job.opt_ml(host), "output"), "failure", failure.FAILURE_FILE_LIMIT)
 
 
 def _memory_limit(job: Job, host: str) -> int:

@@ -83,6 +83,46 @@ def upgrade():
     sa.Column('version', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('name')
     )
+    op.create_table('inference_artefacts',
+    sa.Column('endpoint_id', sa.String(length=26), nullable=False),
+    sa.Column('revision', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('found', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('endpoint_id', 'revision')
+    )
+    op.create_table('inference_replicas',
+    sa.Column('id', sa.String(length=26), nullable=False),
+    sa.Column('endpoint_id', sa.String(length=26), nullable=False),
+    sa.Column('revision', sa.Integer(), nullable=False),
+    sa.Column('variant', sa.String(length=63), nullable=False),
+    sa.Column('slot', sa.Integer(), nullable=False),
+    sa.Column('state', sa.String(length=8), nullable=False),
+    sa.Column('workers', sa.Integer(), nullable=False),
+    sa.Column('failures', sa.Integer(), nullable=False),
+    sa.Column('start_at_us', sa.BigInteger(), nullable=False),
+    sa.Column('launched_us', sa.BigInteger(), nullable=True),
+    sa.Column('ready_us', sa.BigInteger(), nullable=True),
+    sa.Column('drained_us', sa.BigInteger(), nullable=True),
+    sa.Column('log_offset', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_index('ix_inference_replicas_endpoint', 'inference_replicas', ['endpoint_id'], unique=False)
+    op.create_table('inference_routes',
+    sa.Column('endpoint_id', sa.String(length=26), nullable=False),
+    sa.Column('name', sa.String(length=63), nullable=False),
+    sa.Column('entry', sa.Text(), nullable=False),
+    sa.PrimaryKeyConstraint('endpoint_id')
+    )
+    op.create_table('inference_routing',
+    sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    op.create_table('inference_spools',
+    sa.Column('endpoint_id', sa.String(length=26), nullable=False),
+    sa.Column('file', sa.String(length=64), nullable=False),
+    sa.Column('position', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('endpoint_id', 'file')
+    )
     op.create_table('log_chunks',
     sa.Column('stream_id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('first_sequence', sa.BigInteger(), autoincrement=False, nullable=False),

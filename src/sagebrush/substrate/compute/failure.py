@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sagebrush.substrate.compute import Observation
+from sagebrush.substrate.compute.specification import Observation
 from sagebrush.substrate.errors import FAILURE_REASON_LIMIT, JobFailure
 
 #: The failure file's first characters count (container contract).
@@ -15,6 +15,7 @@ FAILURE_FILE_LIMIT = 1024
 _KINDS = ("AlgorithmError", "ClientError", "InternalServerError", "CapacityError")
 _TRACEBACK = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s+File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+_NO_MEMORY = re.compile(r"(MemoryError|(numpy\.)?(core|_core)\._exceptions\._ArrayMemoryError)\b")
 #: Room left in FailureReason for the exit code and at least the end of the log.
 _HEAD_LIMIT = FAILURE_REASON_LIMIT - 224
 
@@ -78,11 +79,11 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
         return kind, message, ()
     memory = _out_of_memory(end)
     # What a signal ended did not end by an exception, whatever it may have logged before.
-    error = last_error(end.log_tail) if end.observation.signal is None else ""
+    error, after = last_error(end.log_tail) if end.observation.signal is None else ("", ())
     if memory:
-        return "AlgorithmError", f"{memory} {error}" if error else memory, () if error else end.log_tail
+        return "AlgorithmError", f"{memory} {error}" if error else memory, after if error else end.log_tail
     if error:
-        return "AlgorithmError", error, ()
+        return "AlgorithmError", error, after
     if end.observation.output_problem:
         lost = f"{end.observation.lost_output_bytes} bytes of its output could not be kept"
         return "AlgorithmError", f"The job's program failed; {lost}: {end.observation.output_problem}", end.log_tail
@@ -103,31 +104,31 @@ def _out_of_memory(end: HostEnd) -> str:
     limit = f" of the {_size(end.memory_limit_bytes)} it may use" if end.memory_limit_bytes else ""
     if observation.oom_killed:
         return f"Out of memory: the job's memory reached {peak}{limit}, and the kernel killed it."
-    if any(line.startswith(("MemoryError", "numpy.core._exceptions._ArrayMemoryError")) for line in end.log_tail[-20:]):
+    if any(_NO_MEMORY.match(line) for line in end.log_tail[-20:]):
         return f"Out of memory: an allocation failed; at its peak the job used {peak}{limit}."
     return ""
 
 
-def last_error(lines: Sequence[str]) -> str:
-    """The exception of the last traceback in the log, with the place it was raised at; empty when there is none."""
+def last_error(lines: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The exception of the last traceback in the log, with the place it was raised at; '' when there is none.
+
+    And the lines after it: more of its message, or what the program said later; that cannot be told.
+    """
     for start in range(len(lines) - 1, -1, -1):
-        if lines[start].strip() == _TRACEBACK:
+        if lines[start].endswith(_TRACEBACK):
             return _of_traceback(lines[start + 1 :])
-    return ""
+    return "", ()
 
 
-def _of_traceback(lines: Sequence[str]) -> str:
+def _of_traceback(lines: Sequence[str]) -> tuple[str, Sequence[str]]:
     place = ""
     for index, line in enumerate(lines):
         frame = _FRAME.match(line)
         if frame:
             place = _place(frame)
         elif line and not line[0].isspace():
-            message = [line]
-            # Messages may have several lines; they end where the log goes on, which cannot be told: take two more.
-            message += [extra for extra in lines[index + 1 : index + 3] if extra.strip()]
-            return f"{' '.join(message)} ({place})" if place else " ".join(message)
-    return ""
+            return (f"{line} ({place})" if place else line), lines[index + 1 :]
+    return "", ()
 
 
 def _place(frame: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sagebrush.substrate.compute import Observation
-from sagebrush.training.engine.failure import HostEnd, explain, last_error
+from sagebrush.substrate.compute.failure import HostEnd, explain, last_error
 
 EXITED = Observation("exited", exit_code=1)
 
@@ -32,12 +32,12 @@ def test_an_exception_is_told_with_its_place_and_the_exit_code() -> None:
 
 def test_of_chained_exceptions_the_last_one_counts() -> None:
     program = "try:\n    1/0\nexcept ZeroDivisionError:\n    raise KeyError('column')"
-    assert last_error(traceback_of(program).split("\n")) == "KeyError: 'column' (<string>, line 4)"
+    assert last_error(traceback_of(program).split("\n"))[0] == "KeyError: 'column' (<string>, line 4)"
 
 
 def test_an_exception_without_a_message_and_a_syntax_error_are_told() -> None:
-    assert last_error(traceback_of("raise ValueError").split("\n")).startswith("ValueError (")
-    assert last_error(["no", "traceback"]) == ""
+    assert last_error(traceback_of("raise ValueError").split("\n"))[0].startswith("ValueError (")
+    assert last_error(["no", "traceback"]) == ("", ())
 
 
 def test_the_failure_file_wins_over_the_log() -> None:
@@ -102,3 +102,17 @@ def test_a_job_that_could_not_start_is_the_platforms_failure() -> None:
 
 def test_of_several_hosts_the_failing_one_is_named() -> None:
     assert "(on algo-1), exit code: 1" in explain(end(failure_file="boom"), several_hosts=True).reason()
+
+
+def test_what_a_program_said_after_an_exception_it_dealt_with_is_shown_apart() -> None:
+    lines = [*traceback_of("1/0").split("\n"), "handled, going on", "real reason: no data"]
+    text = explain(end(Observation("exited", exit_code=4), "\n".join(lines))).message
+    assert text == (
+        "ZeroDivisionError: division by zero (<string>, line 1), exit code: 4. "
+        "Last lines of the log: handled, going on | real reason: no data"
+    )
+
+
+@pytest.mark.parametrize("name", ["MemoryError", "numpy._core._exceptions._ArrayMemoryError"])
+def test_an_allocation_that_failed_is_a_verdict_on_memory(name: str) -> None:
+    assert explain(end(log=f"{name}: no room")).message.startswith("Out of memory: an allocation")

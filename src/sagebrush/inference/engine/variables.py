@@ -1,0 +1,59 @@
+"""The environment variables of a replica: the platform's own, then the model's, then what a user must not take away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from sagebrush.inference.engine.artefacts import CODE_ARCHIVE, MODEL_ARCHIVE, Artefacts
+from sagebrush.inference.model.containers import PORT
+from sagebrush.substrate.identity.job_variables import credential_variables, place_variables
+
+_OPT_ML = PurePath("/opt/ml")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a replica is told of where it is.
+
+    ``root`` is where it finds /opt/ml if elsewhere (without a sandbox). ``port`` is where its own server listens, None
+    where it has none. ``relay`` is (port, socket): what is sent to that port is to reach the platform through that
+    socket, for a replica in a network of its own.
+    """
+
+    region: str
+    endpoint_url: str
+    credentials_token: str
+    framework: str
+    model_max_bytes: int
+    root: PurePath | None = None
+    port: int | None = None
+    relay: tuple[int, str] | None = None
+
+
+def replica_variables(
+    surroundings: Surroundings, artefacts: Artefacts, own_variables: Mapping[str, str]
+) -> dict[str, str]:
+    """All variables of one replica."""
+    root = surroundings.root or _OPT_ML
+    variables = place_variables(surroundings.region, surroundings.endpoint_url)
+    variables["SAGEMAKER_REGION"] = surroundings.region
+    variables |= own_variables
+    variables |= credential_variables(surroundings.endpoint_url, surroundings.credentials_token)
+    variables |= {
+        "SAGEBRUSH_FRAMEWORK": surroundings.framework,
+        "SAGEBRUSH_MODEL_MAX_BYTES": str(surroundings.model_max_bytes),
+    }
+    if surroundings.root is not None:
+        variables["SAGEMAKER_BASE_DIR"] = str(root)
+    if artefacts.model_archive:
+        variables["SAGEBRUSH_MODEL_ARCHIVE"] = f"{root}/{MODEL_ARCHIVE}"
+    if artefacts.code_archive:
+        variables["SAGEBRUSH_CODE_ARCHIVE"] = f"{root}/{CODE_ARCHIVE}"
+    if surroundings.port is not None:
+        variables[PORT] = str(surroundings.port)
+    if surroundings.relay is not None:
+        port, path = surroundings.relay
+        variables["SAGEBRUSH_RELAY"] = f"{port}:{path}"
+    return variables

@@ -1,0 +1,465 @@
+"""One InvokeEndpoint: the request read whole, verified, brought to a worker; the answer brought back."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import logging
+import math
+from typing import TYPE_CHECKING, Final
+
+from sagebrush.planes.front.framing import BadBody, Body, ChunkedBody, LengthBody
+from sagebrush.planes.front.heads import RequestHead
+from sagebrush.planes.front.invocations import responses
+from sagebrush.planes.front.invocations.answer import Answer
+from sagebrush.planes.front.invocations.authentication import Authentication
+from sagebrush.planes.front.invocations.capture import Content, Record
+from sagebrush.planes.front.invocations.fleet import Endpoint
+from sagebrush.planes.front.invocations.grants import Grant
+from sagebrush.planes.front.invocations.lane import Break, Lane
+from sagebrush.planes.front.invocations.responses import answer_head, connection_option, error_response
+from sagebrush.planes.front.invocations.variant import Variant
+from sagebrush.planes.front.invocations.worker import Worker
+from sagebrush.substrate.arns import build
+from sagebrush.substrate.errors import CallerError
+
+if TYPE_CHECKING:
+    from sagebrush.planes.front.connection import ClientConnection
+    from sagebrush.planes.front.invocations.service import Invocations
+
+log = logging.getLogger(__name__)
+
+_FORWARDED: Final = b"x-amzn-sagemaker-"
+_OTHER_MODELS: Final = {
+    b"x-amzn-sagemaker-target-model": "TargetModel",
+    b"x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
+    b"x-amzn-sagemaker-inference-component": "InferenceComponentName",
+}
+_HASHED_HERE_BYTES: Final = 256 * 1024
+#: Workers that went away while they took this request: more than so many, and the request may be what ends them.
+_MOST_RESETS: Final = 3
+_MESSAGE_BYTES: Final = 4096
+
+
+class Invocation:
+    """The exchange of one client with one worker, in this order: read, verify, route, wait, ask, answer.
+
+    ``client`` becomes None when the client has left or has been answered; the worker's answer is then read to its end
+    and thrown away, because a worker cannot be told to stop.
+    """
+
+    #: What the client's connection asks of an exchange: this one has a deadline of its own.
+    asked_at = math.inf
+    splicing = False
+    response = None
+
+    def __init__(self, service: Invocations, client: ClientConnection, head: RequestHead, name: str):
+        self.head = head
+        self.body: Body = LengthBody(head.content_length)
+        self.deadline = math.inf
+        self._service = service
+        self._client: ClientConnection | None = client
+        self._name = name
+        self._chunks: ChunkedBody | None = None
+        self._pieces: list[bytes] = []
+        self._payload = b""
+        self._in_hand = 0
+        self._endpoint: Endpoint
+        self._variant: Variant | None = None
+        self._lane: Lane | None = None
+        self._request_head = b""
+        self._resets = 0
+        self._arrived_us = 0
+        self._asked_us = 0
+        self._streaming = False
+        self._chunked_answer = False
+        self._close = False
+        self._answered = False
+        self._counted = False
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Decide whether the body is wanted."""
+        most = self._service.rules.max_bytes
+        if self.head.chunked:
+            self.body = self._chunks = ChunkedBody(decode=True)
+        elif self.head.content_length > most:
+            self._refuse(responses.too_large(most), close=True)
+            return
+        if self.body.done:
+            self._whole()
+        elif self.head.expects_continue and self._client is not None:
+            self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def request_data(self, data: bytes) -> bytes:
+        """Take what belongs to the body; returns what follows it."""
+        try:
+            used = self.body.take(data)
+        except BadBody as error:
+            self._refuse(CallerError("ValidationError", f"The request body is not readable: {error}."), close=True)
+            return b""
+        if self._chunks is not None:
+            pieces = self._chunks.decoded
+            self._pieces += pieces
+            count = sum(map(len, pieces))
+            pieces.clear()
+        else:
+            self._pieces.append(data if used == len(data) else data[:used])
+            count = used
+        self._hold(count)
+        rules = self._service.rules
+        if self._in_hand > rules.max_bytes:
+            self._refuse(responses.too_large(rules.max_bytes), close=True)
+        elif self._service.bytes_in_hand > rules.bytes_in_hand:
+            self._refuse(responses.throttled(), close=not self.body.done)
+        elif self.body.done:
+            self._whole()
+        return data[used:]
+
+    def _whole(self) -> None:
+        """The request is complete."""
+        # A model other than the variant's own: better refused than answered by the wrong one.
+        other = self.head.joined.keys() & _OTHER_MODELS.keys()
+        if other:
+            self._refuse(responses.not_served(self._name, _OTHER_MODELS[other.pop()]))
+            return
+        pieces, self._pieces = self._pieces, []
+        self._payload = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._arrived_us = self._service.clock.monotonic_us()
+        if not self._service.rules.signed:
+            self.route()
+        elif len(self._payload) <= _HASHED_HERE_BYTES:
+            self._authenticate(hashlib.sha256(self._payload).hexdigest())
+        else:
+            hashed = self._service.loop.run_in_executor(self._service.hashing, _sha256, self._payload)
+            hashed.add_done_callback(self._hashed)
+
+    def _hashed(self, digest: asyncio.Future[str]) -> None:
+        if self._client is not None and not digest.cancelled():
+            self._authenticate(digest.result())
+
+    # --- verifying ---------------------------------------------------------------------------------------------------
+
+    def _authenticate(self, digest: str) -> None:
+        client = self._client
+        assert client is not None
+        try:
+            claimed = Authentication(self.head, digest, self._service.now())
+            key = claimed.key(self._resource(), client.source_ip)
+            grant = self._service.grants.known(key)
+            if grant is not None:
+                claimed.check(grant)
+        except CallerError as error:
+            self._refuse(error)
+            return
+        if grant is not None:
+            self.route()
+        else:
+            self._service.grants.ask(key, functools.partial(self._granted, claimed))
+
+    def _granted(self, claimed: Authentication, grant: Grant | None) -> None:
+        if self._client is None:
+            return
+        try:
+            claimed.check(grant)
+        except CallerError as error:
+            self._refuse(error)
+            return
+        self.route()
+
+    def _resource(self) -> str:
+        endpoint = self._service.fleet.endpoints.get(self._name)
+        if endpoint is not None:
+            return endpoint.described.arn
+        rules = self._service.rules
+        return build("sagemaker", rules.region, rules.account, f"endpoint/{self._name.lower()}")
+
+    # --- routing and asking ------------------------------------------------------------------------------------------
+
+    def route(self) -> None:
+        """Find the variant that answers, and ask one of its workers or wait for one."""
+        service = self._service
+        endpoint = service.fleet.endpoints.get(self._name)
+        if endpoint is None or not endpoint.serves:
+            status = None if endpoint is None else endpoint.described.status
+            self._refuse(responses.not_found(self._name, service.rules.account, status))
+            return
+        target = self.head.joined.get(b"x-amzn-sagemaker-target-variant")
+        if target is None:
+            variant = endpoint.choose()
+        else:
+            named = endpoint.variants.get(target.decode("latin-1"))
+            if named is None:
+                self._refuse(responses.no_such_variant(self._name, target.decode("latin-1")))
+                return
+            variant = named
+        self._endpoint, self._variant = endpoint, variant
+        now = service.loop.time()
+        if self.deadline == math.inf:
+            self.deadline = now + variant.timeout_seconds
+        if not self._request_head:
+            self._request_head = self._forwarded()
+        if not variant.begin(self, now, service.rules.waiting):
+            variant.counts.current.client_errors += 1
+            self._refuse(responses.throttled())
+
+    def _forwarded(self) -> bytes:
+        """The head that the worker gets."""
+        parts = [b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(self._payload)]
+        names = self.head.joined
+        for name in _forwarded_of(tuple(names)):
+            parts.append(b"%b: %b\r\n" % (name, names[name]))
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def ask(self, worker: Worker, now: float) -> bool:
+        """Send the request to this worker; False when nobody listens there."""
+        self._asked_us = self._service.clock.monotonic_us()
+        self._lane = worker.ask(self._request_head, self._payload, self, now)
+        return self._lane is not None
+
+    def broken(self, lane: Lane, why: Break) -> None:
+        """The worker's connection has ended without an answer."""
+        self._lane = None
+        variant = self._variant
+        assert variant is not None
+        now = self._service.loop.time()
+        if why is Break.UNREAD and self._client is not None and self._resets < _MOST_RESETS:
+            # A connection that had been idle says nothing about this request.
+            if not lane.reused:
+                self._resets += 1
+                lane.worker.pause(now)
+            current = self._service.fleet.endpoints.get(self._name)
+            if current is self._endpoint and variant in current.variants.values():
+                variant.again(self, now)
+            else:
+                self.route()
+            return
+        variant.pump(now)
+        text = responses.NOT_HTTP if why is Break.GARBLED else responses.PROCESS_ENDED
+        self._fail(0, text.encode(), server_error=True)
+
+    def overdue(self) -> None:
+        """The deadline is over: tell the client. Our own workers are left to their model server, which ends them."""
+        variant, lane = self._variant, self._lane
+        assert variant is not None
+        self.deadline = math.inf
+        variant.leave(self)
+        if lane is not None and lane.worker.own_server:
+            lane.abandon()
+            self._lane = None
+            variant.pump(self._service.loop.time())
+        if lane is None and not variant.reachable:
+            variant.counts.current.server_errors += 1
+            self._refuse(responses.unavailable(f"No server of the model answers. Endpoint {self._name} is recovering."))
+        elif not self._answered:
+            self._fail(0, responses.TIMED_OUT.encode(), server_error=True)
+
+    # --- answering ---------------------------------------------------------------------------------------------------
+
+    def answered(self, lane: Lane) -> None:
+        """The worker's answer is complete, and its lane free again."""
+        self._lane = None
+        variant, answer = self._variant, lane.answer
+        assert variant is not None
+        assert answer.head is not None
+        ended_us = self._service.clock.monotonic_us()
+        if variant.waiting:
+            variant.pump(self._service.loop.time())
+        status = answer.head.status
+        if not 200 <= status < 300:
+            self._fail(status, answer.body, server_error=status >= 500)
+            return
+        self._count_model(ended_us)
+        if self._client is None:
+            return
+        if self._streaming:
+            self._pass_on(answer)
+            if self._chunked_answer:
+                self._client.write(b"0\r\n\r\n")
+        else:
+            self._send(answer)
+        self._finish()
+
+    def answer_grows(self, lane: Lane) -> None:
+        """A part of a long answer is there. Beyond what we hold, the worker waits for the client."""
+        answer, client = lane.answer, self._client
+        assert answer.head is not None
+        if client is None:
+            answer.pieces.clear()
+        elif not 200 <= answer.head.status < 300:
+            if answer.size > _MESSAGE_BYTES and len(answer.pieces) > 1:
+                answer.pieces[:] = [answer.body[:_MESSAGE_BYTES]]
+        elif answer.size > self._service.rules.buffered_bytes:
+            if not self._streaming:
+                self._begin_stream(answer, client)
+            self._pass_on(answer)
+            if client.transport.get_write_buffer_size() > self._service.rules.buffered_bytes:
+                lane.read(False)
+
+    def _send(self, answer: Answer) -> None:
+        head, client, variant = answer.head, self._client, self._variant
+        assert head is not None
+        assert client is not None
+        assert variant is not None
+        body = answer.body
+        capture = self._endpoint.described.capture
+        if capture is not None and self._service.captures(capture):
+            self._capture(body, answer)
+        self._close = client.stopping or not self.head.keep_alive
+        option = connection_option(self.head.version, self._close)
+        name = variant.name.encode("latin-1", "replace")
+        client.write(answer_head(name, head.content_type, head.custom_attributes, len(body), option) + body)
+
+    def _begin_stream(self, answer: Answer, client: ClientConnection) -> None:
+        head, variant = answer.head, self._variant
+        assert head is not None
+        assert variant is not None
+        self._streaming = True
+        length = head.content_length
+        self._close = client.stopping or not self.head.keep_alive or (length is None and self.head.version == "1.0")
+        self._chunked_answer = length is None and self.head.version != "1.0" and not self._close
+        option = connection_option(self.head.version, self._close)
+        name = variant.name.encode("latin-1", "replace")
+        client.write(answer_head(name, head.content_type, head.custom_attributes, length, option))
+        if self._endpoint.described.capture is not None:
+            variant.counts.current.capture_dropped += 1  # A record holds whole bodies, and this one is held nowhere.
+
+    def _pass_on(self, answer: Answer) -> None:
+        assert self._client is not None
+        data = b"".join(answer.pieces)
+        answer.pieces.clear()
+        if data and self._chunked_answer:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._client.write(data)
+
+    def _fail(self, status: int, body: bytes, *, server_error: bool) -> None:
+        """The model did not answer as it should; the client is told what it said."""
+        variant = self._variant
+        assert variant is not None
+        if not self._counted:
+            current = variant.counts.current
+            current.model_errors += 1
+            if server_error:
+                current.server_errors += 1
+            else:
+                current.client_errors += 1
+            if self._asked_us:
+                self._count_model(self._service.clock.monotonic_us())
+        rules = self._service.rules
+        if self._streaming and self._client is not None:
+            self._client.abort()  # The client must notice that the answer is cut short.
+            return
+        self._refuse(
+            responses.model_error(status, body, endpoint=self._name, region=rules.region, account=rules.account)
+        )
+
+    def _refuse(self, error: CallerError, *, close: bool = False) -> None:
+        """Answer with an error."""
+        variant, client = self._variant, self._client
+        if variant is not None and not self._counted:
+            variant.counts.current.invocations += 1
+            self._counted = True
+        if client is None:
+            return
+        self._close = close or client.stopping or not self.head.keep_alive
+        client.write(error_response(error, connection_option(self.head.version, self._close)))
+        self._finish()
+
+    def _finish(self) -> None:
+        """Everything is written; the connection goes on as soon as the client has taken (most of) it."""
+        self._answered = True
+        client = self._client
+        if client is None or client.stalled:
+            return
+        self._client = None
+        self._release()
+        client.exchange_done(close=self._close)
+
+    def _count_model(self, ended_us: int) -> None:
+        """The model has had this request: its time, and ours."""
+        variant = self._variant
+        assert variant is not None
+        if self._counted:
+            return
+        self._counted = True
+        current = variant.counts.current
+        current.invocations += 1
+        model_us = ended_us - self._asked_us
+        current.model_us.append(model_us)
+        current.overhead_us.append(self._service.clock.monotonic_us() - self._arrived_us - model_us)
+
+    def _capture(self, body: bytes, answer: Answer) -> None:
+        endpoint, variant = self._endpoint.described, self._variant
+        assert endpoint.capture is not None
+        assert variant is not None
+        assert answer.head is not None
+        names = self.head.joined
+
+        def text(name: bytes) -> str | None:
+            value = names.get(name)
+            return None if value is None else value.decode("latin-1")
+
+        record = Record(
+            endpoint.spool,
+            variant.name,
+            endpoint.capture,
+            self._service.clock.now_us(),
+            Content(text(b"content-type") or "", self._payload),
+            Content(answer.head.content_type.decode("latin-1"), body),
+            text(b"x-amzn-sagemaker-inference-id"),
+            text(b"x-amzn-sagemaker-custom-attributes"),
+            self._service.dropped(variant.counts),
+        )
+        if not self._service.spool.captured(record):
+            variant.counts.current.capture_dropped += 1
+
+    # --- the client's connection -------------------------------------------------------------------------------------
+
+    def abandon(self) -> None:
+        """The client is gone. Whatever waits is dropped; what a worker has is left to end."""
+        self._client = None
+        if self._variant is not None:
+            self._variant.leave(self)
+        if self._lane is not None:
+            self._lane.answer.pieces.clear()
+            self._lane.read(True)
+        self._release()
+
+    def client_writable(self, writable: bool) -> None:
+        """Whether the client takes more of the answer just now."""
+        if not writable:
+            return
+        if self._answered:
+            self._finish()
+        elif self._lane is not None:
+            self._lane.read(True)
+
+    def expire(self, status: int, code: str, message: str) -> None:
+        """The client takes too long."""
+        self._refuse(CallerError(code, message, status=status), close=True)
+
+    def waits_for_client(self) -> float | None:
+        """Nothing of this passes inside the kernel."""
+        return None
+
+    def _hold(self, count: int) -> None:
+        self._in_hand += count
+        self._service.bytes_in_hand += count
+
+    def _release(self) -> None:
+        self._service.bytes_in_hand -= self._in_hand
+        self._in_hand = 0
+        self._payload = b""
+
+
+@functools.lru_cache(maxsize=256)
+def _forwarded_of(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Which of a request's headers the worker gets. A client's requests differ little in the names of theirs."""
+    return tuple(name for name in names if name.startswith(_FORWARDED) or name in (b"content-type", b"accept"))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
