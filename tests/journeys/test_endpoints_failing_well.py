@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -228,9 +229,12 @@ def kill_worker(platform: RunningPlatform, name: str, pid: int) -> None:
     assert described["EndpointStatus"] == "InService"
     found = subprocess.run(["pgrep", "-f", "sagebrush.runtime.serving"], capture_output=True, text=True, check=True)
     for outer in map(int, found.stdout.split()):
-        status = open(f"/proc/{outer}/status").read()  # noqa: PTH123, SIM115
+        process = Path(f"/proc/{outer}")
+        if not process.exists():
+            continue  # It ended since it was listed.
+        status = (process / "status").read_text()
         inner = int(next(line for line in status.splitlines() if line.startswith("NSpid:")).split()[-1])
-        if inner == pid and f"{platform.data_dir}" in open(f"/proc/{outer}/mountinfo").read():  # noqa: PTH123, SIM115
+        if inner == pid and f"{platform.data_dir}" in (process / "mountinfo").read_text():
             os.kill(outer, signal.SIGKILL)
             return
     raise AssertionError(f"no worker of {name} is process {pid} to itself")

@@ -371,7 +371,8 @@ def test_a_key_that_is_none_gets_no_grant(plane: Plane) -> None:
         (b'{"access_key_id": 3}', "SerializationException", 400),
     ):
         answered, _, payload = plane.ask({DIRECT_HEADER: "1"}, body, **GRANT)
-        assert (answered, json.loads(payload)["code"]) == (status, code)
+        document = json.loads(payload)
+        assert (answered, document["status"], document["code"]) == (status, status, code)
 
 
 def test_an_expired_session_gets_no_grant(plane: Plane) -> None:

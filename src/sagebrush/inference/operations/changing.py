@@ -1,4 +1,4 @@
-"""What every operation that changes an endpoint asks first, and how a change is recorded."""
+"""What every operation that updates an endpoint asks first, and how an update is recorded."""
 
 from __future__ import annotations
 
@@ -14,17 +14,11 @@ from sagebrush.substrate.calls import Call
 from sagebrush.substrate.resources import Row, fetch, transition
 
 
-def settled(tx: Connection, call: Call, name: str) -> Row:
-    """The endpoint, which stands. Raises ValidationException where it is missing or on its way to another state."""
+def serving(tx: Connection, call: Call, name: str) -> tuple[Row, Revision]:
+    """The endpoint, which is in service, and what it serves. Raises ValidationException where it is not."""
     row = fetch(tx, ENDPOINT, call.account, call.region, name)
     if row.status in IN_PROGRESS:
         raise wording.in_progress(row.arn)
-    return row
-
-
-def serving(tx: Connection, call: Call, name: str) -> tuple[Row, Revision]:
-    """The endpoint, which is in service, and what it serves. Raises ValidationException where it is not."""
-    row = settled(tx, call, name)
     current = revisions.read(row.body.get("current"))
     if row.status == Status.FAILED or current is None:
         raise wording.failed(row.arn)

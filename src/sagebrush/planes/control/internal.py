@@ -53,7 +53,7 @@ class InternalPages:
         try:
             return page(request)
         except CallerError as error:
-            return _json(error.status, {"code": error.code, "message": error.message})
+            return _json(error.status, {"code": error.code, "message": error.message, "status": error.status})
         except Exception:
             log.exception("%s failed", request.raw_path)
             return _json(500, {"code": "InternalFailure", "message": "An internal error occurred."})
