@@ -30,7 +30,7 @@ check: $(SETUP) ## The fast gate: lint, format, types, import arrows, models, th
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -m "not journey and not fault and not postgresql" -n 2 tests/architecture tests/training/model \
-		tests/training/engine tests/substrate/wire tests/substrate/identity tests/substrate/resources
+		tests/training/engine tests/inference/model tests/inference/engine tests/substrate/wire tests/substrate/identity tests/substrate/resources
 
 .PHONY: test
 test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, PostgreSQL, kills; what CI runs
@@ -49,9 +49,13 @@ coverage: $(SETUP) ## Write docs/coverage.md: which operations are served, and h
 
 .PHONY: bench
 bench: $(SETUP) $(CLIENTS) ## Run the benchmarks, one after another; best on a quiet machine
-	@for module in $$(cd benchmarks && ls *.py | grep -v '^_' | sed 's/\.py$$//'); do \
-		echo "== $$module"; $(BIN)/python -m benchmarks.$$module; \
-	done
+	@missed=""; for module in $$(cd benchmarks && ls *.py | grep -v '^_\|^serving_peers' | sed 's/\.py$$//'); do \
+		echo "== $$module"; $(BIN)/python -m benchmarks.$$module || missed="$$missed $$module"; \
+	done; test -z "$$missed" || { echo "Claims that did not hold:$$missed" >&2; exit 1; }
+
+.PHONY: bench-peers
+bench-peers: $(SETUP) $(CLIENTS) ## Compare serving with six other servers (as root; installs them, 2.6 GB, in build/)
+	$(BIN)/python -m benchmarks.serving_peers
 
 .PHONY: clean
 clean: ## Remove what was built here; never data directories
