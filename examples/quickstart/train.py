@@ -200,11 +200,7 @@ def summary(job: dict, split: Split, ours: float, direct: float, served: Served)
     heading(f"The endpoint ({served.endpoint}, deleted again)")
     row("in service after", f"{served.until_in_service:7.2f} s")
     median, high = np.percentile(served.latencies * 1000, [50, 95])
-    row(
-        "one prediction",
-        f"{median:7.2f} ms",
-        f"median of {len(served.latencies)}, through the whole SDK; p95 {high:.2f} ms",
-    )
+    row("one prediction", f"{median:7.2f} ms", f"median of {len(served.latencies)}, SDK included; p95 {high:.1f} ms")
     heading("Where things are")
     address("model", job["ModelArtifacts"]["S3ModelArtifacts"])
     address("data", f"s3://{bucket}/{PREFIX}/train/train.csv")

@@ -369,3 +369,15 @@ def test_credentials_are_given_to_live_jobs_only(running: Running) -> None:
     running.finished("client")
     with pytest.raises(Exception, match="not running"):
         job_credentials(running.platform, token)
+
+
+def test_what_protects_nothing_here_is_said_in_the_log(running: Running) -> None:
+    request = job_request("guarded", "pass", VpcConfig={"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]})
+    request["OutputDataConfig"]["KmsKeyId"] = "alias/mine"
+    running.call("CreateTrainingJob", **request)
+    running.finished("guarded")
+    said = [line for line in running.log("guarded") if "has no effect here" in line]
+    assert said == [
+        "[sagebrush] VpcConfig is recorded and has no effect here.",
+        "[sagebrush] OutputDataConfig.KmsKeyId is recorded and has no effect here.",
+    ]

@@ -212,7 +212,7 @@ def main() -> None:
     with ThreadPoolExecutor(len(flows)) as pool:
         running = {flow.__name__: pool.submit(flow, sagemaker.Session()) for flow in flows}
         result = {name: future.result() for name, future in running.items()}
-    print("RESULT " + json.dumps(result))
+    print("RESULT " + json.dumps(result), flush=True)
     os._exit(0)
 
 

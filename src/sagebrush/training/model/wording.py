@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sagebrush.training.model.phases import Secondary
 
 STARTING = "Starting the training job"
@@ -37,3 +40,12 @@ def could_not_finish(step: str, error: Exception, resource_id: str) -> str:
         f"The platform could not finish the step {step}: {told}. The platform's log has the details under "
         f"{resource_id}."
     )
+
+
+def without_effect(request: Mapping[str, Any]) -> list[str]:
+    """Members of a request that protect data on AWS and do nothing here: whoever relies on them should know."""
+    found = [member for member in ("VpcConfig", "EnableInterContainerTrafficEncryption") if request.get(member)]
+    found += ["OutputDataConfig.KmsKeyId"] if request["OutputDataConfig"].get("KmsKeyId") else []
+    found += ["ResourceConfig.VolumeKmsKeyId"] if request.get("ResourceConfig", {}).get("VolumeKmsKeyId") else []
+    found += ["EnableManagedSpotTraining"] if request.get("EnableManagedSpotTraining") else []
+    return found

@@ -19,7 +19,7 @@ from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.training import tables
 from sagebrush.training.engine import command, opt_ml, placing, submit_directory, variables
 from sagebrush.training.engine.channels import Channel, ChannelPlanner, Plan, channels_of
-from sagebrush.training.model import cluster
+from sagebrush.training.model import cluster, wording
 from sagebrush.training.model.cluster import Host
 from sagebrush.training.model.phases import Event
 from sagebrush.training.reconcilers.allotment import LOOK_AT_BUILD, environment_of, fits_of, spec_of
@@ -190,6 +190,7 @@ def _notices(job: Job, spec: EnvironmentSpec) -> list[tuple[int, str]]:
     lines = [f"Environment {spec.name}: {asked}, got {spec.got_version}."]
     lines += [f"{notice}." for notice in spec.notices]
     lines += [f"{fit.notice}." for fit in fits_of(job) if fit.notice]
+    lines += [f"{member} is recorded and has no effect here." for member in wording.without_effect(job.request)]
     if _sandboxed(job):
         lines.append("Cold start in a sandbox: a new interpreter, a private /opt/ml.")
     else:
