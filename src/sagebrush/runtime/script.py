@@ -68,7 +68,18 @@ def install_requirements(code: str) -> None:
     import tempfile
 
     target = tempfile.mkdtemp(prefix="requirements-")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", target, "--requirement", requirements]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--target",
+        target,
+        "--requirement",
+        requirements,
+    ]
     result = subprocess.run(command, check=False)
     if result.returncode != 0:
         raise UserError(f"requirements.txt could not be installed (pip exit code {result.returncode}); see the log.")
