@@ -115,7 +115,9 @@ def test_a_killed_shim_is_replaced_and_leaves_no_process(start: Any) -> None:
 def test_endpoints_go_on_after_down_and_up(start: Any) -> None:
     endpoints = start()
     endpoints.deploy("survivor", times(2))
+    assert len(replicas(endpoints)) == 1
     endpoints.platform.down()
+    assert replicas(endpoints) == set()  # Nobody could reach a model server of a platform that is stopped.
     endpoints.platform.up()
     eventually(lambda: asked(endpoints), what="an answer after up")
     assert endpoints.settled("survivor")["EndpointStatus"] == "InService"

@@ -1,7 +1,8 @@
 """Stop the platform in order and wait until it has stopped.
 
 Jobs that run keep running under their own supervision, and the next `sagebrush up` picks them up. With --jobs they are
-stopped first, as StopTrainingJob does (SIGTERM, time to save, SIGKILL).
+stopped first, as StopTrainingJob does (SIGTERM, time to save, SIGKILL). Endpoints stay; the servers of their models
+stop, since nobody could reach them, and start again at the next `sagebrush up`.
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if platform is None:
         print(f"Sagebrush is not running on the data directory {settings.data_dir}.")
         return 0
-    from sagebrush.cli import jobs
+    from sagebrush.cli import jobs, replicas
 
     if arguments.jobs:
         stopped = jobs.stop_all(settings, platform)
         print(f"Stopped {_jobs(len(stopped))}.")
     left = jobs.running_jobs_if_known(settings, platform)
     _stop(platform, SystemClock())
+    ended = replicas.end_all(settings)
     print("Sagebrush has stopped.")
+    if ended:
+        print(f"Model servers stopped: {ended}. Their endpoints stay, and start them again at the next `sagebrush up`.")
     if left:
         names = ", ".join(left[:5]) + (", ..." if len(left) > 5 else "")
         print(f"Goes on by itself, until the next `sagebrush up` picks it up: {_jobs(len(left))} ({names})")

@@ -49,6 +49,9 @@ def _foreground(settings: Settings, flags: dict[str, Any], environ: Mapping[str,
     except StartFailed as failure:
         print(f"sagebrush: {failure}", file=sys.stderr)
         return 1
+    from sagebrush.cli import replicas
+
+    replicas.end_all(settings)
     return 0
 
 
