@@ -96,9 +96,13 @@ class Replica:
             return exchange(connection, body, content_type, accept, path)
 
     def close(self) -> None:
-        if self.process.poll() is None:
+        """End everything: a model server that is told to ends its own children, one that is killed cannot."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait()
+            self.process.wait()
         self._log.close()
 
     def ended(self) -> int:
