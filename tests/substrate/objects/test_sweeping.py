@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.objects.sweeping import GRACE_US, SHOWN_US
+from sagebrush.substrate.objects.syncing import Pending
 from sagebrush.substrate.store import Store
 from sagebrush.testing.objects_contract import ACCOUNT, BIG, PART, SMALL, completed, content
 
@@ -154,11 +158,30 @@ def test_a_directory_that_was_swept_away_is_made_again(store: ObjectStore, bucke
     assert store.path(second).read_bytes() == BIG
 
 
-def test_puts_at_the_same_time_share_their_syncs(store: ObjectStore, bucket: str, index: Store) -> None:
-    from concurrent.futures import ThreadPoolExecutor
+def test_puts_at_the_same_time_share_their_syncs(
+    store: ObjectStore, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = store._files.group
+    began, all_there = threading.Event(), threading.Event()
+    flush = group._flush
 
+    def held(batch: list[Pending]) -> None:
+        # The first sync takes as long as the other puts need to arrive: how fast the disk is does not matter.
+        if not began.is_set():
+            began.set()
+            assert all_there.wait(60)
+        flush(batch)
+
+    monkeypatch.setattr(group, "_flush", held)
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda n: store.put(bucket, f"{n}", BIG), range(160)))
-    batches, files = store.syncs
-    assert files == 160
-    assert batches < 120
+        first = pool.submit(store.put, bucket, "0", BIG)
+        assert began.wait(60)
+        rest = [pool.submit(store.put, bucket, f"{number}", BIG) for number in range(1, 16)]
+        deadline = time.monotonic() + 60
+        while len(group._waiting) < 15:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        all_there.set()
+        for put in (first, *rest):
+            put.result()
+    assert store.syncs == (2, 16)
