@@ -15,7 +15,6 @@ from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.objects.sweeping import GRACE_US, SHOWN_US
 from sagebrush.substrate.objects.syncing import Pending
-from sagebrush.substrate.store import Store
 from sagebrush.testing.objects_contract import ACCOUNT, BIG, PART, SMALL, completed, content
 
 GRACE = GRACE_US / 1e6
