@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from sagebrush.planes.front.answers import Shape, error_response
@@ -11,7 +12,10 @@ from sagebrush.planes.front.backend import WRITE_HIGH_WATER
 from sagebrush.planes.front.exchange import Exchange
 from sagebrush.planes.front.framing import Body
 from sagebrush.planes.front.heads import END, BadHead, RequestHead, parse_request_head
+from sagebrush.planes.front.invocations.grants import GrantKey
+from sagebrush.planes.front.invocations.repeated import Repetitions
 from sagebrush.planes.front.routing import INTERNAL_PAGES, invoked_endpoint, plane_of
+from sagebrush.substrate.wire.everyday import Everyday
 
 if TYPE_CHECKING:
     from sagebrush.planes.front.door import FrontDoor
@@ -76,7 +80,7 @@ class ClientConnection(asyncio.Protocol):
         self.enclosed = enclosed
         self.transport: asyncio.Transport
         self._plane = plane
-        self._loop = door.loop
+        self.now: Callable[[], float] = door.loop.time
         self._buffer = b""
         self.exchange: ClientExchange | None = None
         self._advancing = False
@@ -86,9 +90,8 @@ class ClientConnection(asyncio.Protocol):
         self._head_since = 0.0
         self._ended_at = 0.0
         self._stalled_since: float | None = None
-
-    def now(self) -> float:
-        return self._loop.time()
+        #: What this client's invocations have in common, once there was one.
+        self.repetitions: Repetitions | None = None
 
     @property
     def stopping(self) -> bool:
@@ -121,6 +124,8 @@ class ClientConnection(asyncio.Protocol):
             self._next_request()
         elif self.phase == "head":
             if not self._buffer:
+                if self.repetitions is not None and self._repeated(data):
+                    return
                 self._head_since = self._touched
                 self._buffer = data
             else:
@@ -177,15 +182,17 @@ class ClientConnection(asyncio.Protocol):
     def exchange_done(self, *, close: bool) -> None:
         """The response is out: on to the next request, or to the end of the connection."""
         exchange, self.exchange = self.exchange, None
-        for reason in tuple(self._held):
-            self.hold_reading(reason, False)
+        if self._held:
+            for reason in tuple(self._held):
+                self.hold_reading(reason, False)
         if close or self.stopping:
             self._end(drain=exchange is None or not exchange.body.done)
             return
         self.phase = "head"
         self._served = True
         self._head_since = self.now()
-        self._next_request()
+        if self._buffer:
+            self._next_request()
 
     def answer(
         self, status: int, code: str, message: str, *, shape: Shape, retry_after_seconds: int | None = None
@@ -293,6 +300,29 @@ class ClientConnection(asyncio.Protocol):
         exchange.start()
         if rest:
             self._exchange_data(rest)
+
+    def learn(self, head: RequestHead, claim: Everyday, key: GrantKey, name: str) -> None:
+        """A request was verified: the next one may take the short way."""
+        if self.repetitions is None:
+            self.repetitions = Repetitions()
+        self.repetitions.learn(head, claim, key, name)
+
+    def _repeated(self, data: bytes) -> bool:
+        """Take the short way with a request that repeats an earlier one; False when it does not, or not quite."""
+        assert self.repetitions is not None
+        invocations = self.door.invocations
+        repeated = self.repetitions.find(data)
+        if repeated is None or invocations is None:
+            return False
+        payload = invocations.verified(repeated, data)
+        if payload is None:
+            return False
+        self.repetitions.known()
+        invocation = invocations.begin(self, repeated.head, repeated.name)
+        self.phase = "exchange"
+        self.exchange = invocation
+        invocation.repeat(payload, repeated.forwarded)
+        return True
 
     def _exchange_for(self, head: RequestHead) -> ClientExchange | None:
         door = self.door

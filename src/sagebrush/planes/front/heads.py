@@ -27,7 +27,7 @@ _HOP_BY_HOP: Final = frozenset(
 
 
 #: A header's name and value, without the blanks around it, in a head that llhttp has accepted.
-_HEADER: Final = re.compile(rb"\n([^:]+):[ \t]*([^\r]*[^\r \t]|)")
+HEADER: Final = re.compile(rb"\n([^:]+):[ \t]*([^\r]*[^\r \t]|)")
 
 
 class BadHead(Exception):
@@ -51,6 +51,8 @@ class RequestHead:
     keep_alive: bool
     content_length: int
     chunked: bool
+    #: All of it, as it came.
+    raw: bytes
 
     @property
     def expects_continue(self) -> bool:
@@ -88,7 +90,7 @@ def parse_request_head(head: bytes) -> RequestHead:
     version = parser.get_http_version()
     if version not in ("1.1", "1.0"):
         raise BadHead(f"HTTP/{version} is not served")
-    headers: list[tuple[bytes, bytes]] = _HEADER.findall(head)
+    headers: list[tuple[bytes, bytes]] = HEADER.findall(head)
     names = {name.lower(): value for name, value in headers}
     chunked, length = _framing(names, version)
     return RequestHead(
@@ -101,6 +103,7 @@ def parse_request_head(head: bytes) -> RequestHead:
         keep_alive=_keeps_alive(names, version),
         content_length=length,
         chunked=chunked,
+        raw=head,
     )
 
 

@@ -27,6 +27,9 @@ _DATE: Final = b"x-amz-date"
 #: Stands in for a request's own date while the rest of its claim is read.
 _SOME_DATE: Final = HttpRequest("POST", "/", "", {"x-amz-date": "20000101T000000Z"})
 
+#: A key before the inner and before the outer hash of HMAC.
+Pads = tuple[bytes, bytes]
+
 
 @dataclass(slots=True)
 class Everyday:
@@ -58,8 +61,6 @@ def matches(
 ) -> bool:
     """Whether the signature is that of ``secret`` over this request, whose body has the SHA-256 ``digest``."""
     timestamp = headers.get(_DATE, b"")
-    if _age(timestamp, claim.date, now) > sigv4.MAX_SKEW_SECONDS:
-        return False
     # As many as are signed, and each that is signed is there: so none is bare.
     if b"\n".join((b"", *headers)).count(b"\nx-amz-") != claim.amazon:
         return False
@@ -67,19 +68,34 @@ def matches(
         lines = b"".join([b"%b:%b\n" % (name, b" ".join(headers[name].split())) for name in claim.names])
     except KeyError:
         return False
-    request = b"%b\n%b\n\n%b\n%b\n%b" % (method, _canonical_path(path), lines, claim.signed, digest.encode())
-    if not request.isascii():
+    request = b"%b\n%b\n\n%b\n%b\n%b" % (method, canonical_path(path), lines, claim.signed, digest.encode())
+    if not request.isascii() or not is_current(claim, timestamp, now):
         return False
+    return signs(pads(claim, secret), claim, timestamp, request, headers[b"authorization"][-64:])
+
+
+def is_current(claim: Everyday, timestamp: bytes, now: datetime) -> bool:
+    """Whether a request of this X-Amz-Date is neither too old nor too early."""
+    at = _second(timestamp, claim.date) if len(timestamp) == 16 else None
+    return at is not None and abs((now - at).total_seconds()) <= sigv4.MAX_SKEW_SECONDS
+
+
+def pads(claim: Everyday, secret: str) -> Pads:
+    """The key that ``secret`` signs such claims with, as HMAC (RFC 2104) puts it before its inner and outer hash."""
+    return _pads(sigv4.signing_key(secret, claim.date, claim.region, claim.service))
+
+
+def signs(pads: Pads, claim: Everyday, timestamp: bytes, request: bytes, signature: bytes) -> bool:
+    """Whether ``signature`` is that of the key over a canonical ``request`` in ASCII, made at ``timestamp``."""
     hashed = hashlib.sha256(request).hexdigest().encode()
-    inner, outer = _pads(sigv4.signing_key(secret, claim.date, claim.region, claim.service))
+    inner, outer = pads
     to_sign = b"%b%b\n%b\n%b\n%b" % (inner, _ALGORITHM, timestamp, claim.scope, hashed)
     expected = hashlib.sha256(outer + hashlib.sha256(to_sign).digest()).hexdigest()
-    return hmac.compare_digest(expected.encode(), headers[b"authorization"][-64:])
+    return hmac.compare_digest(expected.encode(), signature)
 
 
 @lru_cache(maxsize=1024)
-def _pads(key: bytes) -> tuple[bytes, bytes]:
-    """A key as HMAC (RFC 2104) puts it before its inner and its outer hash."""
+def _pads(key: bytes) -> Pads:
     block = key.ljust(64, b"\0")
     return bytes(byte ^ 0x36 for byte in block), bytes(byte ^ 0x5C for byte in block)
 
@@ -123,16 +139,11 @@ def _second(timestamp: bytes, date: str) -> datetime | None:
         return None
 
 
-def _age(timestamp: bytes, date: str, now: datetime) -> float:
-    """How far the request's time is from ours, in seconds; infinitely far when it has none that counts."""
-    at = _second(timestamp, date) if len(timestamp) == 16 else None
-    return float("inf") if at is None else abs((now - at).total_seconds())
-
-
 @lru_cache(maxsize=1024)
 def _remembered_path(path: bytes) -> bytes:
     return canonical.path(path.decode("latin-1"), is_s3=False).encode("latin-1", "replace")
 
 
-def _canonical_path(path: bytes) -> bytes:
+def canonical_path(path: bytes) -> bytes:
+    """The path of a request target as it is signed."""
     return _remembered_path(path) if len(path) < _LONGEST else _remembered_path.__wrapped__(path)

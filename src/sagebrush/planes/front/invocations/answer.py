@@ -28,18 +28,18 @@ class AnswerHead(NamedTuple):
 class Answer:
     """One answer, collected in :attr:`pieces` (decoded, :attr:`size` bytes in all) until :attr:`done`."""
 
-    __slots__ = ("_body", "_chunks", "_raw", "begun", "done", "head", "pieces", "reusable", "size")
+    # Set when they become something else: there is one of these for each request.
+    head: AnswerHead | None = None
+    size = 0
+    begun = False
+    done = False
+    reusable = True
+    _raw = b""
+    _body: Body
+    _chunks: ChunkedBody | None = None
 
     def __init__(self) -> None:
-        self.head: AnswerHead | None = None
         self.pieces: list[bytes] = []
-        self.size = 0
-        self.begun = False
-        self.done = False
-        self.reusable = True
-        self._raw = b""
-        self._body: Body
-        self._chunks: ChunkedBody | None = None
 
     def feed(self, data: bytes) -> None:
         """Take what has arrived. Raises BadHead or BadBody for what is not HTTP."""

@@ -35,6 +35,11 @@ class Authentication:
         if self._everyday is None:
             self._read()
 
+    @property
+    def plain(self) -> everyday.Everyday | None:
+        """The claim, where it is an everyday one."""
+        return self._everyday
+
     def key(self, resource: str, source_ip: bytes) -> GrantKey:
         """What to ask the control plane."""
         if self._everyday is not None:

@@ -20,7 +20,7 @@ from sagebrush.planes.front.invocations.grants import Grant
 from sagebrush.planes.front.invocations.lane import Break, Lane
 from sagebrush.planes.front.invocations.responses import answer_head, connection_option, error_response
 from sagebrush.planes.front.invocations.variant import Variant
-from sagebrush.planes.front.invocations.worker import Worker
+from sagebrush.planes.front.invocations.worker import Worker, forwarded_lines, request_head
 from sagebrush.substrate.arns import build
 from sagebrush.substrate.errors import CallerError
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FORWARDED: Final = b"x-amzn-sagemaker-"
 _OTHER_MODELS: Final = {
     b"x-amzn-sagemaker-target-model": "TargetModel",
     b"x-amzn-sagemaker-target-container-hostname": "TargetContainerHostname",
@@ -40,6 +39,8 @@ _HASHED_HERE_BYTES: Final = 256 * 1024
 #: Workers that went away while they took this request: more than so many, and the request may be what ends them.
 _MOST_RESETS: Final = 3
 _MESSAGE_BYTES: Final = 4096
+#: The body of a request that came whole.
+_WHOLE: Final = LengthBody(0)
 
 
 class Invocation:
@@ -54,29 +55,31 @@ class Invocation:
     splicing = False
     response = None
 
+    # Set when they become something else: there is one of these for each request.
+    deadline = math.inf
+    body: Body
+    _chunks: ChunkedBody | None = None
+    _payload = b""
+    _in_hand = 0
+    _endpoint: Endpoint
+    _variant: Variant | None = None
+    _lane: Lane | None = None
+    _request_head = b""
+    _resets = 0
+    _arrived_us = 0
+    _asked_us = 0
+    _streaming = False
+    _chunked_answer = False
+    _close = False
+    _answered = False
+    _counted = False
+
     def __init__(self, service: Invocations, client: ClientConnection, head: RequestHead, name: str):
         self.head = head
-        self.body: Body = LengthBody(head.content_length)
-        self.deadline = math.inf
         self._service = service
         self._client: ClientConnection | None = client
         self._name = name
-        self._chunks: ChunkedBody | None = None
         self._pieces: list[bytes] = []
-        self._payload = b""
-        self._in_hand = 0
-        self._endpoint: Endpoint
-        self._variant: Variant | None = None
-        self._lane: Lane | None = None
-        self._request_head = b""
-        self._resets = 0
-        self._arrived_us = 0
-        self._asked_us = 0
-        self._streaming = False
-        self._chunked_answer = False
-        self._close = False
-        self._answered = False
-        self._counted = False
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -85,7 +88,9 @@ class Invocation:
         most = self._service.rules.max_bytes
         if self.head.chunked:
             self.body = self._chunks = ChunkedBody(decode=True)
-        elif self.head.content_length > most:
+        else:
+            self.body = LengthBody(self.head.content_length)
+        if self.head.content_length > most:
             self._refuse(responses.too_large(most), close=True)
             return
         if self.body.done:
@@ -118,6 +123,15 @@ class Invocation:
             self._whole()
         return data[used:]
 
+    def repeat(self, payload: bytes, lines: bytes) -> None:
+        """The request is complete and verified already; ``lines`` of its head are for the worker."""
+        self.body = _WHOLE
+        self._payload = payload
+        self._request_head = request_head(len(payload), lines)
+        self._hold(len(payload))
+        self._arrived_us = self._service.monotonic_us()
+        self.route()
+
     def _whole(self) -> None:
         """The request is complete."""
         # A model other than the variant's own: better refused than answered by the wrong one.
@@ -127,7 +141,7 @@ class Invocation:
             return
         pieces, self._pieces = self._pieces, []
         self._payload = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._arrived_us = self._service.clock.monotonic_us()
+        self._arrived_us = self._service.monotonic_us()
         if not self._service.rules.signed:
             self.route()
         elif len(self._payload) <= _HASHED_HERE_BYTES:
@@ -155,6 +169,8 @@ class Invocation:
             self._refuse(error)
             return
         if grant is not None:
+            if claimed.plain is not None:
+                client.learn(self.head, claimed.plain, key, self._name)
             self.route()
         else:
             self._service.grants.ask(key, functools.partial(self._granted, claimed))
@@ -200,23 +216,14 @@ class Invocation:
         if self.deadline == math.inf:
             self.deadline = now + variant.timeout_seconds
         if not self._request_head:
-            self._request_head = self._forwarded()
+            self._request_head = request_head(len(self._payload), forwarded_lines(self.head))
         if not variant.begin(self, now, service.rules.waiting):
             variant.counts.current.client_errors += 1
             self._refuse(responses.throttled())
 
-    def _forwarded(self) -> bytes:
-        """The head that the worker gets."""
-        parts = [b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(self._payload)]
-        names = self.head.joined
-        for name in _forwarded_of(tuple(names)):
-            parts.append(b"%b: %b\r\n" % (name, names[name]))
-        parts.append(b"\r\n")
-        return b"".join(parts)
-
     def ask(self, worker: Worker, now: float) -> bool:
         """Send the request to this worker; False when nobody listens there."""
-        self._asked_us = self._service.clock.monotonic_us()
+        self._asked_us = self._service.monotonic_us()
         self._lane = worker.ask(self._request_head, self._payload, self, now)
         return self._lane is not None
 
@@ -265,7 +272,7 @@ class Invocation:
         variant, answer = self._variant, lane.answer
         assert variant is not None
         assert answer.head is not None
-        ended_us = self._service.clock.monotonic_us()
+        ended_us = self._service.monotonic_us()
         if variant.waiting:
             variant.pump(self._service.loop.time())
         status = answer.head.status
@@ -310,8 +317,7 @@ class Invocation:
             self._capture(body, answer)
         self._close = client.stopping or not self.head.keep_alive
         option = connection_option(self.head.version, self._close)
-        name = variant.name.encode("latin-1", "replace")
-        client.write(answer_head(name, head.content_type, head.custom_attributes, len(body), option) + body)
+        client.write(answer_head(variant.name, head.content_type, head.custom_attributes, len(body), option) + body)
 
     def _begin_stream(self, answer: Answer, client: ClientConnection) -> None:
         head, variant = answer.head, self._variant
@@ -322,8 +328,7 @@ class Invocation:
         self._close = client.stopping or not self.head.keep_alive or (length is None and self.head.version == "1.0")
         self._chunked_answer = length is None and self.head.version != "1.0" and not self._close
         option = connection_option(self.head.version, self._close)
-        name = variant.name.encode("latin-1", "replace")
-        client.write(answer_head(name, head.content_type, head.custom_attributes, length, option))
+        client.write(answer_head(variant.name, head.content_type, head.custom_attributes, length, option))
         if self._endpoint.described.capture is not None:
             variant.counts.current.capture_dropped += 1  # A record holds whole bodies, and this one is held nowhere.
 
@@ -347,7 +352,7 @@ class Invocation:
             else:
                 current.client_errors += 1
             if self._asked_us:
-                self._count_model(self._service.clock.monotonic_us())
+                self._count_model(self._service.monotonic_us())
         rules = self._service.rules
         if self._streaming and self._client is not None:
             self._client.abort()  # The client must notice that the answer is cut short.
@@ -389,7 +394,7 @@ class Invocation:
         current.invocations += 1
         model_us = ended_us - self._asked_us
         current.model_us.append(model_us)
-        current.overhead_us.append(self._service.clock.monotonic_us() - self._arrived_us - model_us)
+        current.overhead_us.append(self._service.monotonic_us() - self._arrived_us - model_us)
 
     def _capture(self, body: bytes, answer: Answer) -> None:
         endpoint, variant = self._endpoint.described, self._variant
@@ -453,12 +458,6 @@ class Invocation:
         self._service.bytes_in_hand -= self._in_hand
         self._in_hand = 0
         self._payload = b""
-
-
-@functools.lru_cache(maxsize=256)
-def _forwarded_of(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Which of a request's headers the worker gets. A client's requests differ little in the names of theirs."""
-    return tuple(name for name in names if name.startswith(_FORWARDED) or name in (b"content-type", b"accept"))
 
 
 def _sha256(data: bytes) -> str:

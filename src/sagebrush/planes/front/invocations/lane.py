@@ -60,12 +60,24 @@ class Asker(Protocol):
 class Lane:
     """A connection to ``worker``, idle or carrying one request. Raises OSError when nobody listens."""
 
-    __slots__ = ("_connection", "_loop", "_paused", "_unwritten", "answer", "asker", "idle_since", "reused", "worker")
+    __slots__ = (
+        "_connection",
+        "_loop",
+        "_paused",
+        "_unwritten",
+        "answer",
+        "asker",
+        "closed",
+        "idle_since",
+        "reused",
+        "worker",
+    )
 
     def __init__(self, worker: Worker, loop: asyncio.AbstractEventLoop):
         self.worker = worker
         self.asker: Asker | None = None
         self.answer = Answer()
+        self.closed = False
         self.idle_since = 0.0
         self.reused = False
         self._loop = loop
@@ -79,10 +91,6 @@ class Lane:
             self._connection.close()
             raise
         loop.add_reader(self._connection.fileno(), self._readable)
-
-    @property
-    def closed(self) -> bool:
-        return self._connection.fileno() < 0
 
     def ask(self, head: bytes, body: bytes, asker: Asker) -> bool:
         """Send a request; False when the connection had ended before (it is closed then)."""
@@ -128,6 +136,7 @@ class Lane:
         self._stop_writing()
         if not self._paused:
             self._loop.remove_reader(self._connection.fileno())
+        self.closed = True
         self._connection.close()
 
     def _written(self, count: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 from random import getrandbits
 from typing import Any, Final
 
@@ -43,18 +44,28 @@ def connection_option(version: str, close: bool) -> bytes:
 
 
 def answer_head(
-    variant: bytes, content_type: bytes, custom_attributes: bytes | None, length: int | None, option: bytes
+    variant: str, content_type: bytes, custom_attributes: bytes | None, length: int | None, option: bytes
 ) -> bytes:
     """The head in front of a model's answer; without a ``length`` the body is chunked, or ends with the connection."""
+    return b"HTTP/1.1 200 OK\r\nx-amzn-requestid: %032x\r\n%b" % (
+        getrandbits(128),
+        _after_request_id(variant, content_type, custom_attributes, length, option),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _after_request_id(
+    variant: str, content_type: bytes, custom_attributes: bytes | None, length: int | None, option: bytes
+) -> bytes:
+    """The rest of the head: a model's answers differ little in theirs."""
     custom = b"" if custom_attributes is None else b"X-Amzn-SageMaker-Custom-Attributes: %b\r\n" % custom_attributes
     kind = b"Content-Type: %b\r\n" % content_type if content_type else b""
     if length is not None:
         framing = b"Content-Length: %d\r\n" % length
     else:
         framing = b"" if option is _CLOSE else b"Transfer-Encoding: chunked\r\n"
-    return b"HTTP/1.1 200 OK\r\nx-amzn-requestid: %b\r\nx-Amzn-Invoked-Production-Variant: %b\r\n%b%b%b%b\r\n" % (
-        b"%032x" % getrandbits(128),
-        variant,
+    return b"x-Amzn-Invoked-Production-Variant: %b\r\n%b%b%b%b\r\n" % (
+        variant.encode("latin-1", "replace"),
         kind,
         custom,
         framing,

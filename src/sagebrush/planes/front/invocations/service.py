@@ -23,6 +23,7 @@ from sagebrush.planes.front.invocations.fleet import Fleet
 from sagebrush.planes.front.invocations.grants import Grants
 from sagebrush.planes.front.invocations.invocation import Invocation
 from sagebrush.planes.front.invocations.page import PageConnection
+from sagebrush.planes.front.invocations.repeated import RepeatedHead
 from sagebrush.planes.front.invocations.snapshot import SnapshotFile
 from sagebrush.planes.front.invocations.spool import Spool
 from sagebrush.substrate.clock import Clock, to_datetime
@@ -55,6 +56,7 @@ class Invocations:
     def __init__(self, *, rules: Rules, snapshot_file: Path, root: Path, control: Backend, clock: Clock):
         self.rules = rules
         self.clock = clock
+        self.monotonic_us = clock.monotonic_us
         self.loop = asyncio.get_running_loop()
         self.grants = Grants(control)
         self.spool = Spool(root, clock)
@@ -95,6 +97,19 @@ class Invocations:
     def begin(self, client: ClientConnection, head: RequestHead, name: str) -> Invocation:
         """The exchange of a client that invokes the endpoint ``name``."""
         return Invocation(self, client, head, name)
+
+    def verified(self, repeated: RepeatedHead, data: bytes) -> bytes | None:
+        """The body of a request that repeats an earlier one, verified and allowed; None: take the long way."""
+        endpoint = self.fleet.endpoints.get(repeated.name)
+        if endpoint is None or endpoint.described.arn != repeated.key[2]:
+            return None
+        grant = self.grants.known(repeated.key)
+        if grant is None or grant.refusal is not None or grant.denied is not None:
+            return None
+        rules = self.rules
+        if len(data) > rules.max_bytes or self.bytes_in_hand + len(data) > rules.bytes_in_hand:
+            return None
+        return repeated.payload(data, grant.secret, self.now())
 
     def now(self) -> datetime:
         """The time that signatures are judged by, to the second."""

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Final
 
+from sagebrush.planes.front.heads import RequestHead
 from sagebrush.planes.front.invocations.lane import Asker, Lane
 
+_FORWARDED: Final = b"x-amzn-sagemaker-"
 #: A socket that refused is left alone for so long, doubled each time up to the longest pause.
 _PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 #: A model's own server may close what is idle, just when we write to it: then nobody can tell whether it had read. So
 #: connections to such are used again only right away; those to our own workers for as long as they last.
 _IDLE_SECONDS: Final = 1.0
+
+
+def forwarded_lines(head: RequestHead) -> bytes:
+    """The lines of a request's head that the worker gets."""
+    names = head.joined
+    return b"".join([b"%b: %b\r\n" % (name, names[name]) for name in _forwarded_of(tuple(names))])
+
+
+def request_head(length: int, lines: bytes) -> bytes:
+    """The head of what the worker is asked, with a body of ``length`` bytes."""
+    return b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n%b\r\n" % (length, lines)
+
+
+@functools.lru_cache(maxsize=256)
+def _forwarded_of(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Which of a request's headers the worker gets. A client's requests differ little in the names of theirs."""
+    return tuple(name for name in names if name.startswith(_FORWARDED) or name in (b"content-type", b"accept"))
 
 
 class Replica:
