@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sagebrush.planes.front import heads
 from tests.planes.front.invoking import JSON, Inferno, endpoint, poll, signed, variant
 
 Start = Callable[..., Inferno]
@@ -127,6 +128,25 @@ def test_continue_is_said_to_whoever_waits_for_it(inferno: Start) -> None:
     client = around.front.client().send(head + b"\r\nExpect: 100-continue\r\n\r\n")
     assert client.head()[0] == 100
     assert json.loads(client.send(body).response()[2])["told"] == {"id": 7}
+
+
+def test_a_client_that_repeats_itself_is_parsed_once(inferno: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[bytes] = []
+
+    def parse(raw: bytes) -> heads.RequestHead:
+        parsed.append(raw)
+        return heads.parse_request_head(raw)
+
+    monkeypatch.setattr("sagebrush.planes.front.connection.parse_request_head", parse)
+    around = serving(inferno)
+    client = around.front.client()
+    for number in range(20):
+        client.send(signed(json.dumps({"id": f"{number:04}"}).encode()))
+        assert json.loads(client.response()[2])["told"] == {"id": f"{number:04}"}
+    assert len(parsed) == 1
+    client.send(signed(b"{}", name="nobody"))
+    assert client.response()[0] == 400
+    assert len(parsed) == 2
 
 
 def test_pipelined_requests_are_answered_in_order_whatever_they_are(inferno: Start) -> None:

@@ -55,18 +55,26 @@ class Counts:
         self._now_us = now_us
         self._finished = finished
         self._current: Second | None = None
-        self._ends_us = 0
+        self._begins_us = self._ends_us = 0
 
     @property
     def current(self) -> Second:
         """The second that runs now."""
         now_us = self._now_us()
-        if self._current is None or not self._ends_us - _SECOND_US <= now_us < self._ends_us:
+        current = self._current
+        if current is None or not self._begins_us <= now_us < self._ends_us:
             self.flush()
-            at_us = now_us - now_us % _SECOND_US
-            self._ends_us = at_us + _SECOND_US
-            self._current = Second(self._variant, at_us)
-        return self._current
+            self._begins_us = now_us - now_us % _SECOND_US
+            self._ends_us = self._begins_us + _SECOND_US
+            self._current = current = Second(self._variant, self._begins_us)
+        return current
+
+    def answered(self, model_us: int, overhead_us: int) -> None:
+        """The model has answered one: after this long, and after this long with us before it was asked."""
+        current = self.current
+        current.invocations += 1
+        current.model_us.append(model_us)
+        current.overhead_us.append(overhead_us)
 
     def roll(self) -> None:
         """Hand over a second that is over."""

@@ -22,6 +22,8 @@ class Endpoint:
     def __init__(self, described: snapshot.Endpoint):
         self.described = described
         self.variants: dict[str, Variant] = {}
+        #: The one variant, where there is one.
+        self.only: Variant | None = None
 
     @property
     def serves(self) -> bool:
@@ -32,9 +34,9 @@ class Endpoint:
 
     def choose(self) -> Variant:
         """A variant by weight, among those that have workers. None has weight: all are equal."""
+        if self.only is not None:
+            return self.only
         variants = list(self.variants.values())
-        if len(variants) == 1:
-            return variants[0]
         candidates = [variant for variant in variants if variant.weight > 0.0] or variants
         candidates = [variant for variant in candidates if variant.workers] or candidates
         weights = [variant.weight for variant in candidates]
@@ -122,6 +124,7 @@ class Fleet:
             variant = variants.get(described.name) or Variant(described.name, self._counts_of(entry, described.name))
             variant.update(described, list(self._workers_of(described, known, replicas)))
             endpoint.variants[described.name] = variant
+        endpoint.only = variant if len(entry.variants) == 1 else None
 
     def _workers_of(
         self, variant: snapshot.Variant, known: dict[str, Worker], replicas: dict[str, Replica]

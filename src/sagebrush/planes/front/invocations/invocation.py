@@ -128,8 +128,10 @@ class Invocation:
         self.body = _WHOLE
         self._payload = payload
         self._request_head = request_head(len(payload), lines)
-        self._hold(len(payload))
-        self._arrived_us = self._service.monotonic_us()
+        self._in_hand = len(payload)
+        service = self._service
+        service.bytes_in_hand += self._in_hand
+        self._arrived_us = service.monotonic_us()
         self.route()
 
     def _whole(self) -> None:
@@ -317,7 +319,7 @@ class Invocation:
             self._capture(body, answer)
         self._close = client.stopping or not self.head.keep_alive
         option = connection_option(self.head.version, self._close)
-        client.write(answer_head(variant.name, head.content_type, head.custom_attributes, len(body), option) + body)
+        client.write(answer_head(variant.name, head.content_type, head.custom_attributes, answer.size, option) + body)
 
     def _begin_stream(self, answer: Answer, client: ClientConnection) -> None:
         head, variant = answer.head, self._variant
@@ -390,11 +392,7 @@ class Invocation:
         if self._counted:
             return
         self._counted = True
-        current = variant.counts.current
-        current.invocations += 1
-        model_us = ended_us - self._asked_us
-        current.model_us.append(model_us)
-        current.overhead_us.append(self._service.monotonic_us() - self._arrived_us - model_us)
+        variant.counts.answered(ended_us - self._asked_us, self._asked_us - self._arrived_us)
 
     def _capture(self, body: bytes, answer: Answer) -> None:
         endpoint, variant = self._endpoint.described, self._variant

@@ -45,8 +45,10 @@ class Variant:
 
     def begin(self, waiter: Waiter, now: float, limit: int) -> bool:
         """Ask a worker, or wait for one; False when ``limit`` requests wait already."""
-        if not self.waiting and self._ask(waiter, now):
-            return True
+        if not self.waiting:
+            while (worker := self._free_worker(now)) is not None:
+                if waiter.ask(worker, now):
+                    return True
         if len(self.waiting) >= limit:
             return False
         self.waiting[waiter] = None
@@ -54,9 +56,11 @@ class Variant:
 
     def again(self, waiter: Waiter, now: float) -> None:
         """Ask for a request whose worker went away before it had read it: it had its turn, so it goes first."""
-        if not self._ask(waiter, now):
-            self.waiting[waiter] = None
-            self.waiting.move_to_end(waiter, last=False)
+        while (worker := self._free_worker(now)) is not None:
+            if waiter.ask(worker, now):
+                return
+        self.waiting[waiter] = None
+        self.waiting.move_to_end(waiter, last=False)
 
     def leave(self, waiter: Waiter) -> None:
         """A request waits no longer."""
@@ -77,12 +81,6 @@ class Variant:
     def reachable(self) -> bool:
         """Whether a request that waits does so because workers are busy; else nobody listens."""
         return any(worker.busy for worker in self.workers)
-
-    def _ask(self, waiter: Waiter, now: float) -> bool:
-        while (worker := self._free_worker(now)) is not None:
-            if waiter.ask(worker, now):
-                return True
-        return False
 
     def _free_worker(self, now: float) -> Worker | None:
         """The worker with the fewest outstanding requests that has a lane free; among equals each in turn."""
