@@ -16,7 +16,7 @@ from sagebrush.planes.front.invocations.answer import Answer
 from sagebrush.planes.front.invocations.authentication import Authentication
 from sagebrush.planes.front.invocations.capture import Content, Record
 from sagebrush.planes.front.invocations.fleet import Endpoint
-from sagebrush.planes.front.invocations.grants import Grant
+from sagebrush.planes.front.invocations.grants import Grant, GrantKey
 from sagebrush.planes.front.invocations.lane import Break, Lane
 from sagebrush.planes.front.invocations.responses import answer_head, connection_option, error_response
 from sagebrush.planes.front.invocations.variant import Variant
@@ -171,21 +171,25 @@ class Invocation:
             self._refuse(error)
             return
         if grant is not None:
-            if claimed.plain is not None:
-                client.learn(self.head, claimed.plain, key, self._name)
-            self.route()
+            self._allowed(client, claimed, key)
         else:
-            self._service.grants.ask(key, functools.partial(self._granted, claimed))
+            self._service.grants.ask(key, functools.partial(self._granted, claimed, key))
 
-    def _granted(self, claimed: Authentication, grant: Grant | None) -> None:
-        if self._client is None:
+    def _allowed(self, client: ClientConnection, claimed: Authentication, key: GrantKey) -> None:
+        if claimed.plain is not None:
+            client.learn(self.head, claimed.plain, key, self._name)
+        self.route()
+
+    def _granted(self, claimed: Authentication, key: GrantKey, grant: Grant | None) -> None:
+        client = self._client
+        if client is None:
             return
         try:
             claimed.check(grant)
         except CallerError as error:
             self._refuse(error)
             return
-        self.route()
+        self._allowed(client, claimed, key)
 
     def _resource(self) -> str:
         endpoint = self._service.fleet.endpoints.get(self._name)
