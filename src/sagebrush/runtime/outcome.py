@@ -6,9 +6,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import traceback
 
 #: What FailureReason can show: the best lines come first, within this many characters.
 SHOWN = 1000
+#: A message longer than this leaves no room for the place.
+_HEADLINE = 600
 _OWN_FRAMES = (os.path.dirname(os.path.abspath(__file__)), "<frozen runpy>", "<frozen importlib")
 
 
@@ -22,7 +28,7 @@ def describe(error: BaseException) -> str:
         return f"ClientError: {error}"
     import traceback
 
-    headline = "".join(traceback.format_exception_only(error)).strip()
+    headline = "".join(traceback.format_exception_only(error)).strip()[:_HEADLINE]
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OWN_FRAMES)]
     if not frames:
         return headline
@@ -32,6 +38,17 @@ def describe(error: BaseException) -> str:
     while len(lines) > 2 and len(first) + sum(map(len, lines)) + len(lines) > SHOWN:
         del lines[0]
     return "\n".join([first, "Traceback (most recent call last):", *lines])
+
+
+def last_frame(error: BaseException) -> traceback.FrameSummary | None:
+    """The last line of the user's own that the exception went through; else the last that is not this package's."""
+    import traceback
+
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OWN_FRAMES)]
+    library = os.path.dirname(os.__file__)
+    own = [f for f in frames if not f.filename.startswith((library, "<")) and "site-packages" not in f.filename]
+    found = own or frames
+    return found[-1] if found else None
 
 
 def print_traceback(error: BaseException) -> None:

@@ -115,12 +115,21 @@ def _run_command(path: str, arguments: list[str]) -> int:
 
     # Archives made on Windows, and editors, lose the bit; official images set it too.
     os.chmod(path, os.stat(path).st_mode | 0o111)
-    # exec: the signal is for the program, not for a shell that waits for it.
-    child = subprocess.Popen(["/bin/sh", "-c", f"exec {shlex.join([path, *arguments])}"])
+    children: list[subprocess.Popen[bytes]] = []
+    asked: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        child.send_signal(number)
+        asked.append(number)
+        for child in children:
+            child.send_signal(number)
 
+    # Before there is anybody to pass it on to: a signal may come as soon as the program runs, or sooner.
     signal.signal(signal.SIGTERM, pass_on)
+    # exec: the signal is for the program, not for a shell that waits for it.
+    child = subprocess.Popen(["/bin/sh", "-c", f"exec {shlex.join([path, *arguments])}"])
+    early = list(asked)
+    children.append(child)
+    for number in early:
+        child.send_signal(number)
     code = child.wait()
     return 128 - code if code < 0 else code

@@ -8,11 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import tarfile
+import zlib
 from pathlib import Path
 
 from sagebrush.runtime.outcome import UserError
 
 MOST_MEMBERS = 1_000_000
+#: More than any tar program fills up its last record with.
+_TRAILER = 1 << 20
 
 
 class _Refused(Exception):
@@ -33,15 +36,22 @@ def unpack(archive: str, target: str, most_bytes: int = 1 << 62) -> None:
                 if total > most_bytes:
                     raise UserError(f"{name} unpacks to more than {most_bytes} bytes.")
                 _extract(tar, member, target)
+            _check_sum(tar)
     except _Refused as error:
         raise UserError(f"{name} cannot be unpacked: {error}") from None
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"{name} is not a tar archive that can be read: {error or type(error).__name__}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"{name} cannot be unpacked: the disk is full.") from None
         # gzip and zlib say what is wrong with their data as an OSError without a number.
         raise UserError(f"{name} cannot be unpacked: {error.strerror or error}") from None
+
+
+def _check_sum(tar: tarfile.TarFile) -> None:
+    """Read what is left, blocks of zeros: gzip compares its checksum at its end, which tar would not look for."""
+    if tar.fileobj is not None:
+        tar.fileobj.read(_TRAILER)
 
 
 def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: str) -> None:

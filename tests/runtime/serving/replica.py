@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[3] / "src"
@@ -32,13 +32,23 @@ class Replica:
     """One running model server."""
 
     def __init__(
-        self, directory: Path, artefact: bytes, *, workers: int = 1, python: str = sys.executable, **environ: str
+        self,
+        directory: Path,
+        artefact: bytes | None,
+        *,
+        workers: int = 1,
+        python: str = sys.executable,
+        before: str = "",
+        **environ: str,
     ):
+        """``before`` is run in the server's process before it becomes the server: limits, say."""
         self.base = directory
         for name in ("model", "code", "output", "input"):
             (directory / name).mkdir(parents=True, exist_ok=True)
         archive = directory / "input" / "model.tar.gz"
-        archive.write_bytes(artefact)
+        if artefact is not None:
+            archive.write_bytes(artefact)
+            environ.setdefault("SAGEBRUSH_MODEL_ARCHIVE", str(archive))
         listeners = [socket.socket(socket.AF_UNIX) for _ in range(workers)]
         for number, listener in enumerate(listeners):
             listener.bind(str(directory / f"s{number}"))
@@ -50,11 +60,11 @@ class Replica:
             "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_BASE_DIR": str(directory),
             "SAGEBRUSH_LISTEN_FDS": str(workers),
-            "SAGEBRUSH_MODEL_ARCHIVE": str(archive),
         }
         # What the shim does: the sockets as descriptors 3 and on.
         moves = "; ".join(f"os.dup2({200 + i}, {3 + i})" for i in range(workers))
-        start = f"import os; {moves}; os.execv({python!r}, [{python!r}, '-m', 'sagebrush.runtime.serving'])"
+        command = [python, "-m", "sagebrush.runtime.serving"]
+        start = f"import os; {moves}; {before or 'pass'}; os.execv({python!r}, {command})"
         self._log = (directory / "log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-c", start],
@@ -110,27 +120,63 @@ class Replica:
         return self.process.wait(60)
 
     def wait_for_log(self, text: str) -> None:
-        end = time.monotonic() + 60
-        while text not in self.log:
-            assert time.monotonic() < end, self.log
-            time.sleep(0.02)
+        eventually(lambda: text in self.log, lambda: self.log)
+
+    def workers(self) -> list[int]:
+        """The processes that the server has started."""
+        return children(self.process.pid)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.terminate()
+        return self.ended()
+
+
+def children(pid: int) -> list[int]:
+    """The child processes of a process with one thread."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def eventually(what: Callable[[], object], told: Callable[[], object] = str) -> None:
+    """Wait until it is true."""
+    end = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < end, told()
+        time.sleep(0.02)
+
+
+def request_of(body: str | bytes, content_type: str, accept: str = "*/*", path: str = "/invocations") -> bytes:
+    """As the front door sends it."""
+    data = body.encode() if isinstance(body, str) else body
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nAccept: {accept}\r\n"
+    return f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data
 
 
 def exchange(
     connection: socket.socket, body: str | bytes, content_type: str, accept: str = "*/*", path: str = "/invocations"
 ) -> tuple[int, bytes]:
-    data = body.encode() if isinstance(body, str) else body
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nAccept: {accept}\r\n"
-    connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+    """One request: status and body; (0, b"") when the connection ended before an answer."""
+    try:
+        connection.sendall(request_of(body, content_type, accept, path))
+        status, _, answer = answer_of(connection)
+    except ConnectionError:
+        return 0, b""
+    return status, answer
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers (names in lower case) and body of the next answer."""
     answer = b""
     while b"\r\n\r\n" not in answer:
         piece = connection.recv(1 << 16)
         if not piece:
-            return 0, b""
+            return 0, {}, b""
         answer += piece
     top, _, rest = answer.partition(b"\r\n\r\n")
-    lines = top.split(b"\r\n")
-    length = next(int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:"))
-    while len(rest) < length:
-        rest += connection.recv(1 << 20)
-    return int(lines[0].split()[1]), rest
+    first, *lines = top.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    while len(rest) < int(headers["content-length"]):
+        piece = connection.recv(1 << 20)
+        assert piece, "the answer ends too early"
+        rest += piece
+    return int(first.split()[1]), headers, rest

@@ -2,149 +2,219 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.serving import codecs
+from sagebrush.runtime.serving.context import Context
+from sagebrush.runtime.serving.http import Request
 
+_Handler = Callable[..., Any]
 _GROUP = ("input_fn", "predict_fn", "output_fn")
+#: What each handler is called with; one more argument means that it wants the context.
+_ARGUMENTS = {
+    "pre_model_fn": ("model_dir",),
+    "model_fn": ("model_dir",),
+    "model_warmup_fn": ("model_dir", "model"),
+    "input_fn": ("body", "content_type"),
+    "predict_fn": ("data", "model"),
+    "output_fn": ("prediction", "accept"),
+    "transform_fn": ("model", "body", "content_type", "accept"),
+}
+#: Framework -> the module with its ``defaults(with_code)`` and ``preload(with_code)``.
+_FRAMEWORKS = {"xgboost": "sagebrush.algorithms.xgboost.serving", "sklearn": "sagebrush.algorithms.sklearn.serving"}
+#: What handlers of users get as text, as in the toolkit; a type with parameters stays bytes, there too.
+_TEXTS = frozenset({"application/json", "text/csv"})
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What goes back."""
 
     body: bytes
     content_type: str
+    status: int = 200
+    headers: Mapping[str, str] | None = None
 
 
 class Nonsense(Exception):
     """A handler returned what cannot be sent."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Defaults:
-    """What a framework's image does without user code. ``model_fn`` raises UserError when nothing there fits."""
+    """What a framework's image does where the user's code does not say.
 
-    model_fn: Callable[[str], Any]
+    ``model_fn`` raises UserError when nothing there fits. ``accept`` is the type of answers for clients that name none.
+    """
+
     input_fn: Callable[[bytes, str], Any]
-    predict_fn: Callable[[Any, Any], Any]
     output_fn: Callable[[Any, str], Any]
+    model_fn: Callable[[str], Any] | None = None
+    predict_fn: Callable[[Any, Any], Any] | None = None
+    accept: str = codecs.JSON
 
 
-def no_model(directory: str) -> Any:
-    """Without a framework there is nothing to go by."""
-    raise UserError("model_fn is missing: define model_fn(model_dir) in the model's code (code/inference.py).")
+def defaults_of(framework: str, *, with_code: bool) -> Defaults:
+    """The defaults of ``xgboost``, ``sklearn`` or '' (none). ``with_code``: the user's code defines some handlers."""
+    if not framework:
+        return Defaults(codecs.decode, codecs.encode)
+    defaults: Defaults = _of_framework(framework).defaults(with_code=with_code)
+    return defaults
 
 
-PLAIN = Defaults(
-    no_model, codecs.decode, lambda data, model: model(data), lambda value, accept: codecs.encode(value, accept)
-)
+def preload(framework: str, *, with_code: bool) -> None:
+    """Import what the framework's handlers will need, so that workers forked from here share it."""
+    if framework:
+        _of_framework(framework).preload(with_code=with_code)
 
 
-def defaults_of(framework: str) -> Defaults:
-    """The defaults of ``xgboost``, ``sklearn`` or '' (none)."""
-    if framework == "xgboost":
-        from sagebrush.algorithms.xgboost import serving as xgboost
+def _of_framework(framework: str) -> ModuleType:
+    if framework not in _FRAMEWORKS:
+        raise UserError(f"There are no handlers for '{framework}'; there are for {', '.join(sorted(_FRAMEWORKS))}.")
+    return importlib.import_module(_FRAMEWORKS[framework])
 
-        return Defaults(xgboost.model_fn, xgboost.input_fn, xgboost.predict_fn, xgboost.output_fn)
-    if framework == "sklearn":
-        from sagebrush.algorithms.sklearn import serving as sklearn
 
-        return Defaults(sklearn.model_fn, codecs.decode, sklearn.predict_fn, codecs.encode)
-    return PLAIN
+def load_module(path: str) -> ModuleType:
+    """The user's module. Raises whatever it raises."""
+    code = str(Path(path).parent)
+    sys.path.insert(0, code)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
+    name = Path(path).stem
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        error.add_note(f"What {Path(path).name} imports can be installed by a requirements.txt beside it.")
+        raise
+    return module
 
 
 class Handlers:
     """One model and everything that is done with it."""
 
     def __init__(self, module: ModuleType | None, defaults: Defaults, model_dir: str, accept: str):
-        own = {name: getattr(module, name, None) for name in ("model_fn", "transform_fn", *_GROUP)}
-        if own["transform_fn"] and any(own[name] for name in _GROUP):
-            raise UserError("Define either transform_fn or input_fn, predict_fn and output_fn, not both.")
-        self._accept = accept
-        self._transform = _with_context(own["transform_fn"], 4)
-        self._input = _with_context(own["input_fn"], 2) or defaults.input_fn
+        """Load the model. Raises UserError for handlers that do not fit, else what they raise."""
+        self._context = Context(model_dir)
+        if hasattr(module, "transform_fn") and any(hasattr(module, name) for name in _GROUP):
+            raise UserError(
+                "transform_fn cannot stand beside input_fn, predict_fn or output_fn: it replaces all three of them."
+            )
+        own = {name: self._own(module, name) for name in _ARGUMENTS}
+        where = module.__file__ if module else None
+        load = own["model_fn"] or defaults.model_fn or _missing("model_fn", where)
+        self._accept = accept or defaults.accept
+        self._transform = own["transform_fn"]
         self._wants_text = bool(own["transform_fn"] or own["input_fn"])
-        self._predict = _with_context(own["predict_fn"], 2) or defaults.predict_fn
-        self._output = _with_context(own["output_fn"], 2) or defaults.output_fn
-        self.model = (_with_context(own["model_fn"], 1) or defaults.model_fn)(model_dir)
+        self._input = own["input_fn"] or defaults.input_fn
+        self._output = own["output_fn"] or defaults.output_fn
+        self._predict = own["predict_fn"] or defaults.predict_fn
+        if not self._transform and not self._predict:
+            _missing("predict_fn (or transform_fn)", where)
+        if own["pre_model_fn"]:
+            own["pre_model_fn"](model_dir)
+        self.model = load(model_dir)
+        if own["model_warmup_fn"]:
+            own["model_warmup_fn"](model_dir, self.model)
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> Answer:
-        """Run the handlers. Raises whatever they raise, and Nonsense."""
-        if not accept or codecs.media_type(accept) == "*/*":
+    def answer(self, request: Request) -> Answer:
+        """Run the handlers. Raises whatever they raise, Refused and Nonsense."""
+        headers = request.headers
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        accept = headers.get(b"accept", b"").decode("latin-1")
+        if not accept or accept == "*/*":
             accept = self._accept
-        data: Any = body
-        if self._wants_text and codecs.media_type(content_type) in _TEXTS:
-            data = _text(body, content_type)
+        context = self._context
+        context.begin(headers)
+        data: Any = request.body
+        if self._wants_text and content_type in _TEXTS:
+            data = codecs.text_of(data, content_type)
         if self._transform:
-            return _sendable(self._transform(self.model, data, content_type, accept), accept, "transform_fn")
-        prediction = self._predict(self._input(data, content_type), self.model)
-        return _sendable(self._output(prediction, accept), accept, "output_fn")
+            result = self._transform(self.model, data, content_type, accept)
+        else:
+            assert self._predict is not None
+            result = self._output(self._predict(self._input(data, content_type), self.model), accept)
+        body, content_type = self._sendable(result, accept)
+        return Answer(body, content_type, context.status, context.headers)
 
+    def _own(self, module: ModuleType | None, name: str) -> _Handler | None:
+        """The user's function, called with the context if it takes one argument more than it has to."""
+        function = getattr(module, name, None)
+        if function is None:
+            return None
+        if not callable(function):
+            raise UserError(f"{name} is not a function but a {type(function).__name__}.")
+        if _takes_context(function, name):
+            context = self._context
+            return lambda *arguments: function(*arguments, context)
+        own: _Handler = function
+        return own
 
-#: What handlers of users get as text, as in the toolkit.
-_TEXTS = frozenset({"application/json", "text/csv", "application/jsonlines", "text/plain"})
+    def _sendable(self, result: Any, accept: str) -> tuple[bytes, str]:
+        content_type = self._context.content_type or accept
+        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str):
+            result, content_type = result
+        if isinstance(result, bytes):
+            body = result
+        elif isinstance(result, str):
+            body = result.encode()
+        elif isinstance(result, bytearray | memoryview):
+            body = bytes(result)
+        else:
+            body, content_type = self._encoded(result, content_type)
+        if not content_type.isprintable():
+            raise Nonsense(f"{self._source} returned {content_type!r} as content type.")
+        return body, content_type
 
-
-def _text(body: bytes, content_type: str) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as error:
-        raise codecs.Unreadable(f"the body is no {content_type}: {error}") from None
-
-
-def load_module(code: str, program: str) -> ModuleType | None:
-    """The user's module; None when there is no code. Raises UserError when what was named is missing."""
-    path = Path(code) / (program or "inference.py")
-    if not path.is_file():
-        if program:
-            raise UserError(f"No file {program} was found in the code directory {code}.")
-        return None
-    sys.path.insert(0, code)
-    name = path.stem
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _with_context(function: Callable[..., Any] | None, count: int) -> Callable[..., Any] | None:
-    """The function, called with the toolkit's optional last argument ``context`` (None here) if it wants one."""
-    if function is None:
-        return None
-    try:
-        wanted = len(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return function
-    if wanted == count + 1:
-        return lambda *arguments: function(*arguments, None)
-    return function
-
-
-def _sendable(result: Any, accept: str, source: str) -> Answer:
-    content_type = accept
-    if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str):
-        result, content_type = result
-    if isinstance(result, str):
-        result = result.encode()
-    if isinstance(result, bytearray | memoryview):
-        result = bytes(result)
-    if not isinstance(result, bytes):
+    def _encoded(self, result: Any, content_type: str) -> tuple[bytes, str]:
+        """What the server of SageMaker's toolkit does with an object: it makes JSON of it."""
+        kind = codecs.JSON if codecs.media_type(content_type) not in (codecs.CSV, codecs.NPY) else content_type
         try:
-            result = codecs.encode(result, content_type)
-        except (TypeError, ValueError, codecs.UnsupportedAccept):
+            if result is None:
+                raise TypeError("None is no answer")
+            return codecs.encode(result, kind)
+        except (TypeError, ValueError, RecursionError) as error:
             raise Nonsense(
-                f"{source} returned a {type(result).__name__}, which cannot be sent as {content_type}"
+                f"{self._source} returned a {type(result).__name__}, which cannot be sent as {kind}: {error}"
             ) from None
-    return Answer(result, content_type)
+
+    @property
+    def _source(self) -> str:
+        return "transform_fn" if self._transform else "output_fn"
+
+
+def _missing(name: str, where: str | None) -> _Handler:
+    told = f"{name} is missing in {where}." if where else f"{name} is missing, and there is no user code to define it."
+    raise UserError(f"{told} It is needed because this image has no default for it.")
+
+
+def _takes_context(function: _Handler, name: str) -> bool:
+    """Whether it takes one positional argument more than it must. Raises UserError for other numbers."""
+    wanted = _ARGUMENTS[name]
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    count = len(positional)
+    required = sum(parameter.default is parameter.empty for parameter in positional)
+    if count < len(wanted) or required > len(wanted) + 1:
+        raise UserError(
+            f"{name} takes {count} argument{'' if count == 1 else 's'}, but it is called as "
+            f"{name}({', '.join(wanted)}), or with context as a last argument."
+        )
+    return count > len(wanted)

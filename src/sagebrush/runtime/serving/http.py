@@ -1,13 +1,23 @@
-"""As much of HTTP/1.1 as the front door speaks: whole requests with Content-Length, one after the other."""
+"""As much of HTTP/1.1 as the front door speaks: whole requests with Content-Length, one after the other.
+
+Connections do not block: what is not there yet is waited for by the worker's poll, so that no client that stalls holds
+up the others.
+"""
 
 from __future__ import annotations
 
+import http
 import socket
+from collections.abc import Mapping
 from typing import NamedTuple
 
 _READ = 1 << 16
 _MOST_HEAD = 1 << 16
-_REASONS = {200: b"OK", 400: b"Bad Request", 406: b"Not Acceptable", 415: b"Unsupported Media Type"}
+#: How long the front door may take no byte of an answer.
+_SEND_SECONDS = 30.0
+_REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+#: Headers of an answer that handlers do not decide on.
+_OWN_HEADERS = frozenset({"content-length", "content-type", "connection", "transfer-encoding", "date", "server"})
 
 
 class Request(NamedTuple):
@@ -23,64 +33,129 @@ class BadRequest(Exception):
     """What arrived is not a request of the front door's."""
 
 
+class Closed(Exception):
+    """The front door has closed the connection."""
+
+
 class Connection:
-    """One connection of the front door, read and written blocking."""
+    """One connection of the front door."""
 
     def __init__(self, peer: socket.socket):
-        self.peer = peer
+        peer.setblocking(False)
+        self._peer = peer
         self._buffer = b""
+        #: The request whose body is still arriving, that body, and how much of it is there.
+        self._begun: Request | None = None
+        self._body = bytearray()
+        self._have = 0
 
     def fileno(self) -> int:
-        return self.peer.fileno()
+        return self._peer.fileno()
 
-    def read(self) -> Request | None:
-        """The next request; None at the end of the connection. Raises BadRequest."""
-        buffer = self._buffer
+    def close(self) -> None:
+        self._peer.close()
+
+    def receive(self) -> Request | None:
+        """What has arrived: a whole request, or None as long as there is more to come. Raises BadRequest, Closed."""
+        if self._begun is not None:
+            return self._more_body(self._begun)
+        try:
+            data = self._peer.recv(_READ)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise Closed from error
+        if not data:
+            raise Closed
+        buffer = self._buffer + data if self._buffer else data
         end = buffer.find(b"\r\n\r\n")
-        while end < 0:
+        if end < 0:
             if len(buffer) > _MOST_HEAD:
-                raise BadRequest("the head does not end")
-            data = self.peer.recv(_READ)
-            if not data:
-                return None
-            buffer += data
-            end = buffer.find(b"\r\n\r\n")
+                raise BadRequest("the head of the request does not end")
+            self._buffer = buffer
+            return None
+        return self._request(buffer, end)
+
+    def _request(self, buffer: bytes, end: int) -> Request | None:
         lines = buffer[:end].split(b"\r\n")
-        method, path, _ = lines[0].split(b" ", 2)
         headers = {}
         for line in lines[1:]:
             name, _, value = line.partition(b":")
             headers[name.lower()] = value.strip()
-        return Request(method, path, headers, self._body(buffer, end + 4, int(headers.get(b"content-length", b"0"))))
-
-    def _body(self, buffer: bytes, start: int, length: int) -> bytes:
+        try:
+            method, path, _ = lines[0].split(b" ")
+            length = int(headers.get(b"content-length", b"0"))
+        except ValueError:
+            raise BadRequest(f"not a request: {lines[0][:100]!r}") from None
+        if length < 0 or b"transfer-encoding" in headers:
+            raise BadRequest("a request needs a Content-Length")
+        start = end + 4
         have = len(buffer) - start
         if have >= length:
             self._buffer = buffer[start + length :]
-            return buffer[start : start + length]
+            return Request(method, path, headers, buffer[start : start + length])
         self._buffer = b""
-        body = bytearray(length)
-        body[:have] = buffer[start:]
-        rest = memoryview(body)[have:]
-        while rest:
-            count = self.peer.recv_into(rest)
-            if not count:
-                raise BadRequest("the body ends too early")
-            rest = rest[count:]
-        return bytes(body)
+        self._begun = Request(method, path, headers, b"")
+        self._body = bytearray(length)
+        self._body[:have] = memoryview(buffer)[start:]
+        self._have = have
+        return self._more_body(self._begun)
 
-    def answer(self, status: int, content_type: str, body: bytes, custom_attributes: str | None = None) -> None:
-        """Write a whole answer."""
-        custom = "" if custom_attributes is None else f"X-Amzn-SageMaker-Custom-Attributes: {custom_attributes}\r\n"
-        head = b"HTTP/1.1 %d %b\r\nContent-Length: %d\r\nContent-Type: %b\r\n%b\r\n" % (
+    def _more_body(self, begun: Request) -> Request | None:
+        rest = memoryview(self._body)[self._have :]
+        while rest:
+            try:
+                count = self._peer.recv_into(rest)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                raise Closed from error
+            if not count:
+                raise Closed
+            self._have += count
+            rest = rest[count:]
+        body = bytes(self._body)
+        self._begun, self._body = None, bytearray()
+        return begun._replace(body=body)
+
+    def answer(
+        self, status: int, content_type: str, body: bytes, headers: Mapping[str, str] | None = None, *, last: bool
+    ) -> None:
+        """Write a whole answer; ``last`` announces the end of the connection. Raises Closed."""
+        head = b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b%b\r\n" % (
             status,
-            _REASONS.get(status, b"Error"),
-            len(body),
+            _REASONS.get(status, b"Unknown"),
             content_type.encode("latin-1", "replace"),
-            custom.encode("latin-1", "replace"),
+            len(body),
+            _lines(headers) if headers else b"",
+            b"Connection: close\r\n" if last else b"",
         )
-        if len(body) < _READ:
-            self.peer.sendall(head + body)
-        else:
-            self.peer.sendall(head)
-            self.peer.sendall(body)
+        try:
+            if len(body) < _READ:
+                self._send(head + body)
+            else:
+                self._send(head)
+                self._send(body)
+        except OSError as error:
+            raise Closed from error
+
+    def _send(self, data: bytes) -> None:
+        try:
+            sent = self._peer.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(data):
+            self._peer.settimeout(_SEND_SECONDS)
+            self._peer.sendall(memoryview(data)[sent:])
+            self._peer.setblocking(False)
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    """Headers as they are sent; no value can begin a line of its own."""
+    kept = {name: str(value) for name, value in headers.items() if name.lower() not in _OWN_HEADERS}
+    text = "".join(f"{_one_line(name)}: {_one_line(value)}\r\n" for name, value in kept.items())
+    return text.encode("latin-1", "replace")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

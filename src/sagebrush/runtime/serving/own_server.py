@@ -1,10 +1,9 @@
-"""A program that the model brings instead of handlers: run as it is, reached through relays, asked how it is."""
+"""A program that the model brings instead of handlers: run as it is, reached through a relay, asked how it is."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -14,128 +13,190 @@ from pathlib import Path
 
 from sagebrush.runtime import outcome
 from sagebrush.runtime.directories import Directories
+from sagebrush.runtime.serving import preparing, relays
+from sagebrush.runtime.serving.platform_relay import PlatformRelay
+from sagebrush.runtime.serving.progress import Progress
 
-_DEFAULT_PORT = 8080
-_PING_SECONDS = 5.0
+_DEFAULT_PORT = "8080"
+#: The container contract gives an answer to /ping two seconds.
+_PING_TIMEOUT = 2.0
+_PING_SECONDS, _FIRST_PING_SECONDS = 5.0, 0.05
 _PING_FAILURES = 3
 _STOP_SECONDS = 30.0
-_PIECE = 1 << 16
+#: An answer that has moved no byte for so long has ended, as far as a relay can tell.
+_QUIET_SECONDS = 0.5
 
 
-def wanted(code: str) -> bool:
-    """Whether the model's code is a server of its own."""
-    program = os.environ.get("SAGEMAKER_PROGRAM", "")
-    if program:
-        return not program.endswith(".py")
-    return os.access(Path(code) / "serve", os.X_OK)
+def run(
+    program: str,
+    listeners: list[socket.socket],
+    directories: Directories,
+    relay: PlatformRelay,
+    progress: Progress,
+) -> int:
+    """Run the program until it ends, answers its ping no more, or SIGTERM; the exit code of the model server."""
+    port = os.environ.setdefault("SAGEMAKER_BIND_TO_PORT", _DEFAULT_PORT)
+    if not port.isdigit():
+        raise outcome.UserError(f"SAGEMAKER_BIND_TO_PORT is {port!r}, which is not a port.")
+    path = Path(program)
+    if not os.access(path, os.X_OK):
+        path.chmod(path.stat().st_mode | 0o111)
+    server = _OwnServer(path, int(port), listeners, directories, relay, progress)
+    return asyncio.run(server.run(preparing.start_seconds(os.environ)))
 
 
-def run(code: str, listener: socket.socket, directories: Directories) -> int:
-    """Run the program until it ends, is told to, or answers its ping no more."""
-    program = Path(code) / (os.environ.get("SAGEMAKER_PROGRAM", "") or "serve")
-    if not program.is_file():
-        raise outcome.UserError(f"No file {program.name} was found in the code directory {code}.")
-    program.chmod(program.stat().st_mode | 0o111)
-    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", str(_DEFAULT_PORT)))
-    os.environ["SAGEMAKER_BIND_TO_PORT"] = str(port)
-    return asyncio.run(_OwnServer(str(program), code, port, listener, directories).run())
+class _Failed(Exception):
+    """Why the model's server does not serve."""
 
 
 class _OwnServer:
-    def __init__(self, program: str, code: str, port: int, listener: socket.socket, directories: Directories):
-        self._command = [program]
-        self._code = code
+    def __init__(
+        self,
+        program: Path,
+        port: int,
+        listeners: list[socket.socket],
+        directories: Directories,
+        relay: PlatformRelay,
+        progress: Progress,
+    ):
+        self._program = program
         self._port = port
-        self._listener = listener
+        self._listeners = listeners
         self._directories = directories
-        self._stopping = False
+        self._relay = relay
+        self._progress = progress
+        self._traffic: set[relays.Traffic] = set()
+        self._changed = asyncio.Event()
+        self._asked_to_stop = False
+        self._ready = False
+        self._problem = "not asked yet"
+        self._timed_out = False
 
-    async def run(self) -> int:
+    async def run(self, start_seconds: float) -> int:
         loop = asyncio.get_running_loop()
-        relay = os.environ.get("SAGEBRUSH_RELAY", "")
-        if relay:
-            port, _, path = relay.partition(":")
-            await asyncio.start_server(
-                lambda r, w: _join(r, w, asyncio.open_unix_connection(path)), "127.0.0.1", int(port)
-            )
-        process = subprocess.Popen(self._command, cwd=self._code)
-        stopped = asyncio.Event()
-        loop.add_signal_handler(signal.SIGTERM, stopped.set)
-        ended = asyncio.ensure_future(asyncio.to_thread(process.wait))
-        ready = asyncio.ensure_future(self._until_ready())
-        stop = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait([ended, ready, stop], return_when=asyncio.FIRST_COMPLETED)
-        if ready.done():
-            self._listener.setblocking(False)
-            await asyncio.start_unix_server(
-                lambda r, w: _join(r, w, asyncio.open_connection("127.0.0.1", self._port)), sock=self._listener
-            )
-            failing = asyncio.ensure_future(self._until_failing())
-            await asyncio.wait([ended, failing, stop], return_when=asyncio.FIRST_COMPLETED)
-            if failing.done():
-                outcome.write_failure(self._directories.output, failing.result())
-                print(failing.result(), file=sys.stderr, flush=True)
-        if stop.done():
-            self._stopping = True
-        return await self._end(process, ended)
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.add_signal_handler(signal.SIGCHLD, self._changed.set)
+        process = self._start()
+        watch = asyncio.ensure_future(self._watch(start_seconds))
+        watch.add_done_callback(lambda _: self._changed.set())
+        while not (self._asked_to_stop or watch.done() or process.poll() is not None):
+            self._changed.clear()
+            await self._changed.wait()
+            self._relay.look()
+        told = self._verdict(process, watch)
+        watch.cancel()
+        await self._end(process)
+        return 1 if told else 0
 
-    async def _end(self, process: subprocess.Popen[bytes], ended: asyncio.Future[int]) -> int:
-        if not ended.done():
-            process.terminate()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ended), _STOP_SECONDS)
-            if not ended.done():
-                process.kill()
-                await ended
-            return 0 if self._stopping else 1
-        code = ended.result()
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        outcome.write_failure(self._directories.output, f"The model's server {self._command[0]} ended {how}.")
-        return 1
+    def _start(self) -> subprocess.Popen[bytes]:
+        try:
+            # In a session of its own: SIGTERM is for the whole process group, and would end it amidst its answers.
+            return subprocess.Popen([str(self._program)], cwd=self._program.parent, start_new_session=True)
+        except OSError as error:
+            raise outcome.UserError(
+                f"{self._program} cannot be run: {error.strerror}. It is started as it is, so a script begins with "
+                "a line such as #!/usr/bin/env python3, and a program is one for this machine."
+            ) from None
 
-    async def _until_ready(self) -> None:
-        while await asyncio.to_thread(self._ping) != 200:
-            await asyncio.sleep(0.05)
+    def _stop(self) -> None:
+        self._asked_to_stop = True
+        self._changed.set()
 
-    async def _until_failing(self) -> str:
+    def _verdict(self, process: subprocess.Popen[bytes], watch: asyncio.Future[None]) -> str:
+        """Why it is over, left as the reason of failure; '' when it was told to stop."""
+        told = ""
+        code = process.poll()
+        if code is not None and not self._asked_to_stop:
+            how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}"
+            when = "" if self._ready else ", before it answered GET /ping"
+            told = f"The model's server {self._program} ended {how}{when}."
+        elif watch.done():
+            told = str(watch.exception())
+        if told:
+            outcome.write_failure(self._directories.output, told)
+            print(told, file=sys.stderr, flush=True)
+        elif not self._ready:
+            self._progress.tell(f"waiting for its program to answer GET /ping on port {self._port} ({self._problem})")
+            outcome.write_failure(self._directories.output, str(self._progress))
+        return told
+
+    async def _watch(self, start_seconds: float) -> None:
+        """Wait for the first answer to /ping, open the way to the program, go on asking. Raises _Failed."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + start_seconds
+        while not await self._healthy():
+            if loop.time() > until:
+                raise _Failed(
+                    f"The model's server {self._program} did not answer GET /ping with status 200 on port {self._port} "
+                    f"within {start_seconds:g} s: {self._problem}."
+                )
+            await asyncio.sleep(_FIRST_PING_SECONDS)
+        self._ready = True
+        servers = [
+            await relays.serve(listener, lambda: asyncio.open_connection("127.0.0.1", self._port), self._traffic)
+            for listener in self._listeners
+        ]
+        try:
+            await self._until_failing()
+        finally:
+            for server in servers:
+                server.close()
+
+    async def _until_failing(self) -> None:
         failures = 0
         while failures < _PING_FAILURES:
             await asyncio.sleep(_PING_SECONDS)
-            status = await asyncio.to_thread(self._ping)
-            failures = 0 if status == 200 else failures + 1
-        told = f"answered its ping with {status}" if status else "did not answer its ping"
-        return f"The model's server {told} {failures} times in a row."
+            if await self._healthy():
+                failures = 0
+            elif not (self._timed_out and any(traffic.asked for traffic in self._traffic)):
+                # One that is busy with a request may have no time for its ping.
+                failures += 1
+        raise _Failed(
+            f"The model's server {self._program} failed {failures} health checks in a row (GET /ping on port "
+            f"{self._port}): {self._problem}."
+        )
 
-    def _ping(self) -> int:
-        """The status of GET /ping; 0 without an answer within two seconds."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
+    async def _healthy(self) -> bool:
+        """Whether GET /ping is answered with 200; ``_problem`` says why not."""
+        self._timed_out = False
         try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().status
-        except (OSError, http.client.HTTPException):
-            return 0
+            async with asyncio.timeout(_PING_TIMEOUT):
+                self._problem = await self._ping()
+        except TimeoutError:
+            self._timed_out = True
+            self._problem = f"no answer within {_PING_TIMEOUT:g} s"
+        except OSError as error:
+            self._problem = os.strerror(error.errno).lower() if error.errno else str(error)
+        return not self._problem
+
+    async def _ping(self) -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        try:
+            writer.write(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            line = await reader.readline()
         finally:
-            connection.close()
+            writer.close()
+        parts = line.split()
+        if len(parts) < 2 or not parts[0].startswith(b"HTTP/1."):
+            return f"the answer is not HTTP ({line[:40]!r})" if line else "the connection was closed without an answer"
+        return "" if parts[1] == b"200" else f"the answer has status {parts[1].decode('latin-1')[:20]}"
 
+    async def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Let answers that have begun come to their end, then end the program: SIGTERM, at last SIGKILL."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _STOP_SECONDS
+        while process.poll() is None and loop.time() < until and self._busy(loop.time()):
+            await asyncio.sleep(0.02)
+        if process.poll() is None:
+            process.terminate()
+        while process.poll() is None and loop.time() < until:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(until - loop.time()):
+                    await self._changed.wait()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
-async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connecting: object) -> None:
-    try:
-        far_reader, far_writer = await connecting  # type: ignore[misc]
-    except OSError:
-        writer.transport.abort()
-        return
-    await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-    for end in (writer, far_writer):
-        end.close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Bytes one way until their end, which is passed on."""
-    try:
-        while data := await reader.read(_PIECE):
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
-    except OSError:
-        writer.transport.abort()
+    def _busy(self, now: float) -> bool:
+        return any(traffic.asked or now - traffic.moved_at < _QUIET_SECONDS for traffic in self._traffic)

@@ -1,146 +1,130 @@
-"""One worker process: one model, one request at a time, in a blocking loop.
+"""One worker process: one model, one request at a time.
 
 The front door keeps one connection here and asks one request at a time; a restarted front door comes with another one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import select
-import signal
 import socket
 import sys
-import time
 import traceback
-from types import FrameType
 
-from sagebrush.runtime.serving import codecs
-from sagebrush.runtime.serving.handlers import Handlers, Nonsense
-from sagebrush.runtime.serving.http import BadRequest, Connection, Request
+from sagebrush.runtime import outcome
+from sagebrush.runtime.serving.codecs import Refused
+from sagebrush.runtime.serving.handlers import Answer, Handlers, Nonsense
+from sagebrush.runtime.serving.http import BadRequest, Closed, Connection, Request
+from sagebrush.runtime.serving.stamp import Stamp
 
 _TEXT = "text/plain; charset=utf-8"
-
-
-class Stamp:
-    """Where a worker says, in memory shared with its parent, since when it has been answering and how often it did."""
-
-    def __init__(self, memory: memoryview):
-        self._words = memory.cast("q")
-
-    @property
-    def busy_since_ns(self) -> int:
-        """Monotonic time; 0 while idle."""
-        return int(self._words[0])
-
-    @property
-    def answered(self) -> int:
-        """How many requests this slot has answered, all its workers together."""
-        return int(self._words[1])
-
-    def begin(self) -> None:
-        self._words[0] = time.monotonic_ns()
-
-    def end(self) -> None:
-        self._words[0] = 0
-        self._words[1] += 1
-
-    def clear(self) -> None:
-        self._words[0] = 0
+_PONG = Answer(b"", _TEXT)
+_NOT_FOUND = Answer(b"There is only /invocations and /ping.", _TEXT, 404)
 
 
 class Worker:
-    """Serves ``listener`` with ``handlers`` until SIGTERM."""
+    """Serves ``listener`` with ``handlers`` until ``lifeline`` ends: the parent holds its other end."""
 
-    def __init__(self, listener: socket.socket, handlers: Handlers, stamp: Stamp):
+    def __init__(self, listener: socket.socket, handlers: Handlers, stamp: Stamp, lifeline: int):
         self._listener = listener
         self._handlers = handlers
         self._stamp = stamp
-        self._stopping = False
-        self._answering = False
-        self._poll = select.epoll()
+        self._lifeline = lifeline
         self._connections: dict[int, Connection] = {}
+        self._poll = select.poll()
+        self._stopping = False
+        self._worn = False
 
     def run(self) -> None:
-        signal.signal(signal.SIGTERM, self._stop)
-        # Others of this replica never accept here, but a client can be gone before its connection is accepted.
+        """Answer until told to stop, and what has arrived by then; or until it is better to begin anew."""
         self._listener.setblocking(False)
-        self._poll.register(self._listener.fileno(), select.EPOLLIN)
-        while not self._stopping:
-            for descriptor, _ in self._poll.poll():
-                if descriptor == self._listener.fileno():
-                    self._accept()
-                else:
-                    self._serve(self._connections[descriptor])
-                if self._told_to_stop():
-                    return
+        self._poll.register(self._listener, select.POLLIN)
+        self._poll.register(self._lifeline, select.POLLIN)
+        poll, look = self._poll.poll, self._look
+        while not self._worn and (ready := poll(0 if self._stopping else None)):
+            for descriptor, _ in ready:
+                look(descriptor)
 
-    def _told_to_stop(self) -> bool:
-        return self._stopping
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopping = True
-        if not self._answering:
-            sys.exit(0)
+    def _look(self, descriptor: int) -> None:
+        connection = self._connections.get(descriptor)
+        if connection is not None:
+            self._serve(connection)
+        elif descriptor == self._lifeline:
+            self._poll.unregister(descriptor)
+            self._stopping = True
+        else:
+            self._accept()
 
     def _accept(self) -> None:
         try:
             peer, _ = self._listener.accept()
         except OSError:
-            return
-        peer.setblocking(True)
-        self._connections[peer.fileno()] = Connection(peer)
-        self._poll.register(peer.fileno(), select.EPOLLIN)
+            return  # The client has gone meanwhile.
+        connection = Connection(peer)
+        self._connections[peer.fileno()] = connection
+        self._poll.register(peer, select.POLLIN)
 
     def _serve(self, connection: Connection) -> None:
         try:
-            request = connection.read()
+            request = connection.receive()
             if request is not None:
-                self._answering = True
                 self._answer(connection, request)
-                self._answering = False
-                return
-        except (BadRequest, OSError, ValueError) as error:
-            print(f"a connection of the front door ended: {error}", file=sys.stderr)
-        self._answering = False
-        self._stamp.clear()
-        self._poll.unregister(connection.fileno())
-        del self._connections[connection.fileno()]
-        connection.peer.close()
+        except BadRequest as error:
+            with contextlib.suppress(Closed):
+                connection.answer(400, _TEXT, str(error).encode(), last=True)
+            self._drop(connection)
+        except Closed:
+            self._drop(connection)
 
     def _answer(self, connection: Connection, request: Request) -> None:
-        if request.path == b"/ping":
-            connection.answer(200, _TEXT, b"")
-            return
-        if request.path != b"/invocations":
-            connection.answer(404, _TEXT, b"There is only /invocations and /ping.")
-            return
-        headers = request.headers
-        self._stamp.begin()
-        try:
-            answer = self._handlers.answer(
-                request.body,
-                headers.get(b"content-type", b"").decode("latin-1"),
-                headers.get(b"accept", b"").decode("latin-1"),
-            )
-        except codecs.UnsupportedContentType as error:
-            connection.answer(415, _TEXT, str(error).encode())
-        except codecs.UnsupportedAccept as error:
-            connection.answer(406, _TEXT, str(error).encode())
-        except codecs.Unreadable as error:
-            connection.answer(400, _TEXT, str(error).encode())
-        except Nonsense as error:
-            print(error, file=sys.stderr)
-            connection.answer(500, _TEXT, str(error).encode())
-        except Exception as error:
-            traceback.print_exc()
-            connection.answer(500, _TEXT, told(error).encode("utf-8", "replace"))
+        if request.path == b"/invocations":
+            self._stamp.begin()
+            body, content_type, status, headers = self._predict(request)
+        elif request.path == b"/ping":
+            body, content_type, status, headers = _PONG
         else:
-            connection.answer(200, answer.content_type, answer.body)
+            body, content_type, status, headers = _NOT_FOUND
+        last = self._stopping or self._worn or request.headers.get(b"connection", b"").lower() == b"close"
+        try:
+            connection.answer(status, content_type, body, headers, last=last)
         finally:
             self._stamp.end()
+        if last:
+            self._drop(connection)
+
+    def _predict(self, request: Request) -> Answer:
+        """The handlers' answer, or what went wrong in one line; user code may raise anything, also SystemExit."""
+        try:
+            return self._handlers.answer(request)
+        except Refused as error:
+            return Answer(str(error).encode("utf-8", "replace"), _TEXT, error.status)
+        except Nonsense as error:
+            print(error, file=sys.stderr, flush=True)
+            return Answer(str(error).encode("utf-8", "replace"), _TEXT, 500)
+        except MemoryError as error:
+            # What filled the memory may be kept by the user's code: a new worker begins without it.
+            self._worn = True
+            print("The worker ran out of memory; another one takes its place.", file=sys.stderr, flush=True)
+            return _failed(error)
+        except BaseException as error:
+            return _failed(error)
+
+    def _drop(self, connection: Connection) -> None:
+        if self._connections.pop(connection.fileno(), None) is not None:
+            self._poll.unregister(connection)
+            connection.close()
+
+
+def _failed(error: BaseException) -> Answer:
+    """The traceback to the log, one line to the client. The toolkit's errors bring a status of their own."""
+    outcome.print_traceback(error)
+    status = getattr(error, "status_code", None)
+    status = status if isinstance(status, int) and 400 <= status < 600 else 500
+    return Answer(told(error).encode("utf-8", "replace"), _TEXT, status)
 
 
 def told(error: BaseException) -> str:
     """An exception in one line: what, and where in the user's code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-    return "".join(traceback.format_exception_only(error)).strip() + where
+    headline = " ".join("".join(traceback.format_exception_only(error)).split())
+    frame = outcome.last_frame(error)
+    return f"{headline} ({frame.filename}:{frame.lineno} in {frame.name})" if frame else headline
