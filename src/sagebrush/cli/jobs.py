@@ -1,4 +1,4 @@
-"""Jobs, as the command asks about them: through the same API as everybody."""
+"""Jobs and endpoints, as the command asks about them: through the same API as everybody."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def running_jobs(settings: Settings, platform: PlatformFile) -> list[str]:
     sagemaker = client(settings, platform, "sagemaker")
     pages = sagemaker.get_paginator("list_training_jobs").paginate(StatusEquals="InProgress")
     return [job["TrainingJobName"] for page in pages for job in page["TrainingJobSummaries"]]
+
+
+def endpoints(settings: Settings, platform: PlatformFile) -> dict[str, str]:
+    """The status of every endpoint, by name."""
+    sagemaker = client(settings, platform, "sagemaker")
+    pages = sagemaker.get_paginator("list_endpoints").paginate()
+    return {entry["EndpointName"]: entry["EndpointStatus"] for page in pages for entry in page["Endpoints"]}
 
 
 def running_jobs_if_known(settings: Settings, platform: PlatformFile) -> list[str]:

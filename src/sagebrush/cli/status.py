@@ -33,7 +33,7 @@ class ProcessStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What ``sagebrush status`` tells; ``running_jobs`` is None when the platform does not answer."""
+    """What ``sagebrush status`` tells; jobs and endpoints are None when the platform does not answer."""
 
     ready: bool
     endpoint_url: str
@@ -42,6 +42,7 @@ class Status:
     data_mib: float
     processes: list[ProcessStatus]
     running_jobs: list[str] | None
+    endpoints: dict[str, str] | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _gather(settings: Settings, platform: platform_file.PlatformFile, ready: bool) -> Status:
-    from sagebrush.cli.jobs import running_jobs
+    from sagebrush.cli import jobs
 
     members = {"supervisor": platform.supervisor, **platform.processes}
     return Status(
@@ -79,7 +80,8 @@ def _gather(settings: Settings, platform: platform_file.PlatformFile, ready: boo
         version=platform.version,
         data_mib=_mib(_size(settings.data_dir)),
         processes=[_process(name, identity, platform.restarts.get(name, 0)) for name, identity in members.items()],
-        running_jobs=running_jobs(settings, platform) if ready else None,
+        running_jobs=jobs.running_jobs(settings, platform) if ready else None,
+        endpoints=jobs.endpoints(settings, platform) if ready else None,
     )
 
 
@@ -117,6 +119,11 @@ def _mib(size: int) -> float:
     return round(size / (1024 * 1024), 1)
 
 
+def _named(names: list[str]) -> str:
+    """The first few names in brackets, with a space before; '' for none."""
+    return f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})" if names else ""
+
+
 def _as_text(status: Status) -> str:
     state = "is ready at" if status.ready else "is running but not answering at"
     lines = [
@@ -124,8 +131,11 @@ def _as_text(status: Status) -> str:
         f"  data         {status.data_dir} ({status.data_mib:g} MiB)",
     ]
     if status.running_jobs is not None:
-        names = ", ".join(status.running_jobs[:5]) + (", ..." if len(status.running_jobs) > 5 else "")
-        lines.append(f"  jobs         {len(status.running_jobs)} running{f' ({names})' if names else ''}")
+        lines.append(f"  jobs         {len(status.running_jobs)} running{_named(status.running_jobs)}")
+    if status.endpoints:
+        told = [name if state == "InService" else f"{name}: {state}" for name, state in status.endpoints.items()]
+        serving = sum(state == "InService" for state in status.endpoints.values())
+        lines.append(f"  endpoints    {serving} in service{_named(told)}")
     for process in status.processes:
         memory = "" if process.memory_mib is None else f"{process.memory_mib:7.1f} MiB"
         restarts = f"   restarted {process.restarts} times" if process.restarts else ""

@@ -59,8 +59,11 @@ def _within(code: str, entry_point: str) -> str:
     return path
 
 
-def install_requirements(code: str) -> None:
-    """Install requirements.txt for this job only: never into the environment that jobs share."""
+def install_requirements(code: str, *, reachable: bool = True) -> None:
+    """Install requirements.txt for this job only: never into the environment that jobs share.
+
+    Not ``reachable``: the job is in a network of its own, so that no index of packages is there. Raises UserError.
+    """
     requirements = os.path.join(code, "requirements.txt")
     if not os.path.isfile(requirements):
         return
@@ -80,9 +83,17 @@ def install_requirements(code: str) -> None:
         "--requirement",
         requirements,
     ]
-    result = subprocess.run(command, check=False)
-    if result.returncode != 0:
-        raise UserError(f"requirements.txt could not be installed (pip exit code {result.returncode}); see the log.")
+    pip = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace")
+    reason = ""
+    assert pip.stderr is not None
+    for line in pip.stderr:
+        print(line, end="", file=sys.stderr, flush=True)
+        if line.startswith("ERROR:"):
+            reason = line.removeprefix("ERROR:").strip()
+    if pip.wait() != 0:
+        told = reason or f"pip ended with exit code {pip.returncode}; see the log."
+        where = "" if reachable else " A server of the model's own is in a network without a way to any package index."
+        raise UserError(f"requirements.txt could not be installed: {told}{where}")
     sys.path.insert(0, target)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [target, os.environ.get("PYTHONPATH", "")]))
 

@@ -483,7 +483,12 @@ def test_a_slow_client_does_not_hold_up_the_worker(inferno: Start) -> None:
     slow = around.front.client().send(signed(json.dumps({"do": "bytes", "count": 7_000_000}).encode()))
     slow.head()
     assert ask(around.runtime())["size"] == 2
+    service = around.front.door.invocations
+    assert service is not None
+    # What waits for the client counts as in hand (the kernel has some of it); what it has taken does not.
+    poll(lambda: 1_000_000 < service.bytes_in_hand < 7_000_000, "the answer to be counted")
     assert slow.exactly(7_000_000)
+    poll(lambda: service.bytes_in_hand == 0, "the room to be given back")
 
 
 def test_a_slow_sender_is_cut_off(inferno: Start) -> None:

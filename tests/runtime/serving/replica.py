@@ -180,3 +180,10 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
         assert piece, "the answer ends too early"
         rest += piece
     return int(first.split()[1]), headers, rest
+
+
+def free_port() -> str:
+    """A port that nobody listens on, as a variable has it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.serving.conftest import Start
-from tests.runtime.serving.replica import Replica, children, eventually, exchange, request_of
+from tests.runtime.serving.replica import Replica, children, eventually, exchange, free_port, request_of
 
 SERVER = """#!/usr/bin/env python3
 import http.server, os, sys, time
@@ -33,12 +33,6 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_
 """
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 def begin(start: Start, server: str = SERVER, **variables: str) -> Replica:
     return start(
         {"code/serve": server}, **{"SAGEMAKER_PROGRAM": "serve", "SAGEMAKER_BIND_TO_PORT": free_port()} | variables
@@ -54,8 +48,10 @@ def test_it_is_relayed(start: Start) -> None:
     assert replica.stop() == 0
 
 
-def test_an_executable_serve_needs_no_name_and_a_named_one_no_execute_bit(start: Start) -> None:
-    assert begin(start, SAGEMAKER_PROGRAM="").ask("x") == (200, b"own x")
+def test_a_server_must_be_named_but_needs_no_execute_bit(start: Start) -> None:
+    unnamed = begin(start, SAGEMAKER_PROGRAM="")
+    assert unnamed.ended() == 1
+    assert "holds a server of its own. Set SAGEMAKER_PROGRAM=serve for it to be run." in unnamed.failure
     replica = start({"code/my.server": SERVER}, SAGEMAKER_PROGRAM="my.server", SAGEMAKER_BIND_TO_PORT=free_port())
     assert replica.ask("x") == (200, b"own x")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.runtime.serving.conftest import UNRULY, Start
-from tests.runtime.serving.replica import answer_of, archive_of, request_of
+from tests.runtime.serving.replica import answer_of, archive_of, free_port, request_of
 
 ECHO = """
 def model_fn(model_dir): return model_dir
@@ -80,6 +80,17 @@ def test_requirements_are_installed_for_this_server_alone(start: Start, tmp_path
     files = {"code/inference.py": code, "code/requirements.txt": f"{source}\n"}
     replica = start(files, PIP_NO_INDEX="1", HOME=str(tmp_path), TMPDIR=str(tmp_path))
     assert replica.ask("x") == (200, b"hello"), replica.log
+
+
+@pytest.mark.parametrize("relay", ["", "1:/nowhere"])
+def test_requirements_that_cannot_be_installed_are_named(start: Start, tmp_path: Path, relay: str) -> None:
+    files = {"code/inference.py": ECHO, "code/requirements.txt": "no-such-package==7\n"}
+    environ = {"SAGEBRUSH_RELAY": f"{free_port()}:/nowhere"} if relay else {}
+    replica = start(files, PIP_NO_INDEX="1", HOME=str(tmp_path), **environ)
+    assert replica.ended() == 1
+    assert "requirements.txt could not be installed: " in replica.failure
+    assert "no-such-package==7" in replica.failure
+    assert ("in a network without a way to any package index" in replica.failure) is bool(relay)
 
 
 #: The smallest wheel, by the smallest build backend: no package has to be fetched.

@@ -80,6 +80,8 @@ class Place:
 
     def _ended(self, code: int) -> None:
         how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}"
+        if code == -signal.SIGKILL and not self._killed_for:
+            how += ", as the kernel does when memory runs out"
         if self._killed_for:
             how += f", because {self._killed_for}"
         elif not self.stamp.ready:

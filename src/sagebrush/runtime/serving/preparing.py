@@ -39,7 +39,7 @@ def prepare(directories: Directories, environ: Mapping[str, str], tell: Callable
     program, is_server = _program(code, environ.get("SAGEMAKER_PROGRAM", ""))
     if Path(code).is_dir():
         tell("installing requirements.txt")
-        script.install_requirements(code)
+        script.install_requirements(code, reachable=not environ.get("SAGEBRUSH_RELAY"))
         os.chdir(code)
     return Prepared(directories.model, code, program, is_server)
 
@@ -61,9 +61,10 @@ def _code_directory(directories: Directories, environ: Mapping[str, str], most: 
 def _program(code: str, named: str) -> tuple[str | None, bool]:
     """What is to be run, and whether it is a server. Raises UserError when what was named is missing."""
     if not named:
-        server, module = Path(code, _SERVER), Path(code, _HANDLERS)
-        if server.is_file() and os.access(server, os.X_OK):
-            return str(server), True
+        module = Path(code, _HANDLERS)
+        if not module.is_file() and os.access(Path(code, _SERVER), os.X_OK):
+            # Unnamed, the platform has made room for handlers: a server needs a port that no other replica has.
+            raise UserError(f"{code} holds a server of its own. Set SAGEMAKER_PROGRAM={_SERVER} for it to be run.")
         return (str(module) if module.is_file() else None), False
     path = Path(code, named)
     if not path.is_file() and Path(code, f"{named}.py").is_file():

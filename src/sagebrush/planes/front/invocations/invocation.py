@@ -61,6 +61,7 @@ class Invocation:
     _chunks: ChunkedBody | None = None
     _payload = b""
     _in_hand = 0
+    _answer_in_hand = 0
     _endpoint: Endpoint
     _variant: Variant | None = None
     _lane: Lane | None = None
@@ -266,6 +267,7 @@ class Invocation:
             variant.pump(self._service.loop.time())
         if lane is None and not variant.reachable:
             variant.counts.current.server_errors += 1
+            # Not ModelNotReadyException: that is for models which are loaded only when they are asked for.
             self._refuse(responses.unavailable(f"No server of the model answers. Endpoint {self._name} is recovering."))
         elif not self._answered:
             self._fail(0, responses.TIMED_OUT.encode(), server_error=True)
@@ -305,7 +307,10 @@ class Invocation:
         elif not 200 <= answer.head.status < 300:
             if answer.size > _MESSAGE_BYTES and len(answer.pieces) > 1:
                 answer.pieces[:] = [answer.body[:_MESSAGE_BYTES]]
-        elif answer.size > self._service.rules.buffered_bytes:
+        elif answer.size <= self._service.rules.buffered_bytes:
+            self._hold(answer.size - self._answer_in_hand)
+            self._answer_in_hand = answer.size
+        else:
             if not self._streaming:
                 self._begin_stream(answer, client)
             self._pass_on(answer)
@@ -383,7 +388,12 @@ class Invocation:
         """Everything is written; the connection goes on as soon as the client has taken (most of) it."""
         self._answered = True
         client = self._client
-        if client is None or client.stalled:
+        if client is None:
+            return
+        if client.stalled:
+            waits = client.transport.get_write_buffer_size()
+            self._hold(waits - self._answer_in_hand)
+            self._answer_in_hand = waits
             return
         self._client = None
         self._release()

@@ -19,7 +19,6 @@ _REASONS: Final = {
     408: "Request Timeout",
     413: "Content Too Large",
     424: "Failed Dependency",
-    429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
     504: "Gateway Timeout",
@@ -32,7 +31,10 @@ TIMED_OUT: Final = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
-PROCESS_ENDED: Final = "The model's process ended while it answered this request."
+PROCESS_ENDED: Final = (
+    "The model's process ended while it answered this request. The log says how: by itself, for want of memory, or "
+    "because the answer took too long."
+)
 NOT_HTTP: Final = "The model's server answered what is not HTTP."
 
 
