@@ -105,15 +105,18 @@ def test_an_update_to_other_variants_takes_those_who_wait_along(inferno: Start) 
     old.pause()
     first = around.front.client().send(signed(b'{"id": "first"}'))
     poll(lambda: around.page()["outstanding"], "the first to be asked")
+    ready = around.front.client().send(signed(b'{"id": "ready"}'))
+    poll(lambda: waiting(around) == 1, "the second to lie ready")
     others = [around.front.client().send(signed(b'{"id": "other"}')) for _ in range(4)]
-    poll(lambda: waiting(around) == 4, "four to wait")
+    poll(lambda: waiting(around) == 5, "four to wait")
     around.route(e=endpoint("e", variant("two", new.path)))
     assert {client.response()[1]["x-amzn-invoked-production-variant"] for client in others} == {"two"}
     assert set(around.page()["outstanding"]) == {f"replica-{old.path}"}
     old.resume()
-    assert first.response()[1]["x-amzn-invoked-production-variant"] == "one"
+    for client in (first, ready):
+        assert client.response()[1]["x-amzn-invoked-production-variant"] == "one"
     assert around.page()["outstanding"] == {}
-    assert (old.begun(), new.begun()) == (["first"], ["other"] * 4)
+    assert (old.begun(), new.begun()) == (["first", "ready"], ["other"] * 4)
 
 
 def test_an_endpoint_deleted_under_load_ends_what_has_begun_and_refuses_the_rest(inferno: Start) -> None:
@@ -123,8 +126,10 @@ def test_an_endpoint_deleted_under_load_ends_what_has_begun_and_refuses_the_rest
     worker.pause()
     begun = around.front.client().send(signed(b'{"id": "begun"}'))
     poll(lambda: around.page()["outstanding"], "the request to be asked")
+    ready = around.front.client().send(signed(b'{"id": "ready"}'))
+    poll(lambda: waiting(around) == 1, "the second to lie ready")
     waits = around.front.client().send(signed(b'{"id": "waits"}'))
-    poll(lambda: waiting(around) == 1, "the other to wait")
+    poll(lambda: waiting(around) == 2, "the other to wait")
     around.route()
     status, headers, body = waits.response()
     assert (status, headers["x-amzn-errortype"]) == (400, "validationerror")
@@ -132,7 +137,8 @@ def test_an_endpoint_deleted_under_load_ends_what_has_begun_and_refuses_the_rest
     assert refused(ask, around.runtime())["Error"]["Code"] == "ValidationError"
     worker.resume()
     assert json.loads(begun.response()[2])["told"] == {"id": "begun"}
-    assert worker.begun() == ["begun"]
+    assert json.loads(ready.response()[2])["told"] == {"id": "ready"}
+    assert worker.begun() == ["begun", "ready"]
 
 
 def test_an_endpoint_made_again_under_its_name_is_another(inferno: Start) -> None:

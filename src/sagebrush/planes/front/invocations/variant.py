@@ -26,7 +26,10 @@ class Waiter(Protocol):
 
 
 class Variant:
-    """Requests go to the worker with the fewest outstanding; beyond its lanes they wait, first come, first served."""
+    """Requests go to the worker with the fewest outstanding; beyond its lanes they wait, first come, first served.
+
+    A worker that is the only one is sent one request more than it answers at once.
+    """
 
     def __init__(self, name: str, counts: Counts):
         self.name = name
@@ -36,12 +39,17 @@ class Variant:
         self.workers: list[Worker] = []
         self.waiting: OrderedDict[Waiter, None] = OrderedDict()
         self._next = 0
+        self._ahead = 0
 
     def update(self, described: snapshot.Variant, workers: list[Worker]) -> None:
         """Take over what the snapshot says."""
         self.weight = described.weight
         self.timeout_seconds = described.timeout_seconds
         self.workers = workers
+        # Where there is no choice, the next request lies ready at the worker, which then need not sleep and be woken
+        # in between. Should it die, that request was not read, and is sent again. Elsewhere it could wait behind a
+        # slow one while another worker is free.
+        self._ahead = int(len(workers) == 1 and not workers[0].own_server)
 
     def begin(self, waiter: Waiter, now: float, limit: int) -> bool:
         """Ask a worker, or wait for one; False when ``limit`` requests wait already."""
@@ -93,7 +101,7 @@ class Variant:
             index = (start + offset) % count
             worker = workers[index]
             busy = len(worker.busy)
-            if busy >= worker.lanes or (best is not None and busy >= least) or worker.paused_until > now:
+            if busy >= worker.lanes + self._ahead or (best is not None and busy >= least) or worker.paused_until > now:
                 continue
             best, least, self._next = worker, busy, index + 1
             if not busy:
