@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import sagebrush
-from sagebrush.inference import CAPABILITY
+from sagebrush.inference import CAPABILITY, tables
 from sagebrush.inference.engine import command
+from sagebrush.inference.reconcilers.deployment import RUNNING
 from sagebrush.inference.reconcilers.endpoint import EndpointReconciler
+from sagebrush.inference.tables import Replica
 from sagebrush.substrate.calls import Call, Calls, Registry
 from sagebrush.substrate.calls.client import new_request_id
 from sagebrush.substrate.clock import SystemClock
@@ -147,7 +149,7 @@ class Running:
         """The directories of replicas that run now."""
         launcher = self.platform.compute.launcher
         directories = self.platform.settings.data_dir.glob("endpoints/*/*")
-        return sorted(d for d in directories if launcher.observe(d).phase in ("starting", "running"))
+        return sorted(d for d in directories if launcher.observe(d).phase in RUNNING)
 
     def put(self, key: str, data: bytes) -> str:
         self.platform.objects.put(BUCKET, key, data)
@@ -205,15 +207,21 @@ def start(
     return Running(platform, guard, loop, FakeFront(data_dir) if front else None)
 
 
+def replicas(running: Running) -> list[Replica]:
+    """The replicas of the only endpoint, those that are being removed included."""
+    (directory,) = running.platform.settings.data_dir.glob("endpoints/*")
+    return list(running.platform.store.read(lambda conn: tables.replicas_of(conn, directory.name)))
+
+
 def end_all_replicas(platform: Platform) -> None:
     """No process of a test outlives it."""
     launcher = platform.compute.launcher
     directories = [p for p in (platform.settings.data_dir / "endpoints").glob("*/*") if p.is_dir()]
     for directory in directories:
-        if launcher.observe(directory).phase in ("starting", "running"):
+        if launcher.observe(directory).phase in RUNNING:
             launcher.kill(directory)
     for directory in directories:
-        eventually(lambda d=directory: launcher.observe(d).phase not in ("starting", "running"))  # type: ignore[misc]
+        eventually(lambda d=directory: launcher.observe(d).phase not in RUNNING)  # type: ignore[misc]
 
 
 def eventually(question: Callable[[], Any], tell: Callable[[], Any] = lambda: "", seconds: float = 60.0) -> None:

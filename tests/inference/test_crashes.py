@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sagebrush.inference import tables
 from sagebrush.inference.model import crashes
+from sagebrush.inference.reconcilers import draining, launching
 from sagebrush.inference.tables import Replica
+from sagebrush.substrate.errors import JobFailure, Refused
+from tests.inference.control_process import counts_line, leave
 from tests.inference.requests import config_request
-from tests.inference.running import Running, eventually
-
-
-def replicas(running: Running) -> list[Replica]:
-    (endpoint,) = running.call("ListEndpoints")["Endpoints"]
-    assert endpoint
-    directory = next(running.platform.settings.data_dir.glob("endpoints/*"))
-    return list(running.platform.store.read(lambda conn: tables.replicas_of(conn, directory.name)))
+from tests.inference.running import Running, eventually, replicas, start
 
 
 @pytest.fixture
@@ -77,14 +74,116 @@ def test_a_crash_loop_ends_the_endpoint_and_says_why(running: Running) -> None:
     running.deleted("loop")
 
 
-def test_a_container_that_never_answers_fails_when_its_time_is_over(
+def ask(running: Running, name: str) -> None:
+    """Let the front door have counted a request, as it does for one that ends the model server."""
+    assert running.front is not None
+    spool = running.platform.settings.data_dir / running.front.look()[name]["spool"]
+    line = counts_line(at_us=running.platform.clock.now_us(), model_errors=1, **{"5xx": 1})
+    leave(spool / "counters-0000000000000001.jsonl", json.dumps(line) + "\n")
+
+
+def end_replica(running: Running, name: str) -> None:
+    """Kill the replica that serves, as soon as there is one, and wait until it serves no more."""
+    front = running.front
+    assert front is not None
+    eventually(lambda: front.replicas(name), lambda: running.tell(name))
+    (before,) = front.replicas(name)
+    running.platform.compute.launcher.kill(next(d for d in running.shims() if d.name == before))
+    eventually(lambda: before not in front.replicas(name))
+
+
+@pytest.mark.usefixtures("hasty")
+def test_requests_alone_never_end_an_endpoint(running: Running) -> None:
+    running.deploy("mortal")
+    ask(running, "mortal")
+    for _ in range(crashes.CRASHES + 2):
+        end_replica(running, "mortal")
+    front = running.front
+    assert front is not None
+    eventually(lambda: front.replicas("mortal"))
+    assert running.describe("mortal")["EndpointStatus"] == "InService"
+    (replica,) = (r for r in replicas(running) if r.id in front.replicas("mortal"))
+    assert (replica.ends, replica.failures) == (crashes.CRASHES + 2, 0)
+    told = [line for line in running.log("mortal") if "another one is started in" in line]
+    assert len(told) == crashes.CRASHES + 2
+    assert told[0].endswith("killed by SIGKILL, exit code: 137")
+
+
+@pytest.mark.usefixtures("hasty")
+def test_replicas_that_do_not_become_ready_any_more_end_the_endpoint_whatever_is_asked(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sagebrush.inference.model.revisions.DEFAULT_STARTUP_SECONDS", 1)
-    described = running.deploy("deaf", TOLD="deaf")
+    running.deploy("spoilt")
+    ask(running, "spoilt")
+    tries: list[Any] = []
+
+    def refuses(*arguments: Any) -> None:
+        tries.append(arguments)
+        raise Refused(JobFailure("ClientError", "there is no room"))
+
+    monkeypatch.setattr(launching, "launch", refuses)
+    end_replica(running, "spoilt")
+    eventually(lambda: running.describe("spoilt")["EndpointStatus"] == "Failed", lambda: running.tell("spoilt"))
+    assert len(tries) == crashes.CRASHES
+    reason = running.describe("spoilt")["FailureReason"]
+    assert "did not pass the ping health check" in reason
+    assert "there is no room" in reason
+
+
+@pytest.mark.parametrize(
+    ("variant", "told"),
+    [
+        ({}, "within 1 seconds (ContainerStartupHealthCheckTimeoutInSeconds)"),
+        ({"ModelDataDownloadTimeoutInSeconds": 2}, "within 3 seconds (ModelDataDownloadTimeoutInSeconds and"),
+    ],
+)
+def test_a_container_that_never_answers_fails_when_its_time_is_over(
+    running: Running, variant: dict[str, int], told: str
+) -> None:
+    times = {"ModelName": "deaf", "ContainerStartupHealthCheckTimeoutInSeconds": 1} | variant
+    described = running.deploy("deaf", times, TOLD="deaf")
     assert described["EndpointStatus"] == "Failed"
-    assert "did not answer /ping within 1 seconds" in described["FailureReason"]
+    assert f"did not answer /ping {told}" in described["FailureReason"]
     eventually(lambda: not running.shims())
+
+
+def test_data_that_are_not_in_place_in_time_fail_the_endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launching, "_late", lambda clock, seconds: lambda: seconds == 60)
+    running = start(tmp_path / "data", isolation="process")
+    try:
+        described = running.deploy("large", {"ModelName": "large", "ModelDataDownloadTimeoutInSeconds": 60})
+        assert described["EndpointStatus"] == "Failed"
+        assert "not in place within 60 seconds (ModelDataDownloadTimeoutInSeconds)" in described["FailureReason"]
+        assert running.deploy("without-a-limit")["EndpointStatus"] == "InService"
+    finally:
+        running.close()
+
+
+def test_what_is_in_flight_is_waited_for_as_long_as_it_may_take() -> None:
+    def seconds(own: float, setting: float) -> float:
+        return draining.patience_us(Replica("r", "e", 1, "v", 1, "draining", 1, own, 0, 0, 0), setting) / 1e6
+
+    assert seconds(own=60, setting=60) == 65
+    assert seconds(own=60, setting=300) == 305
+    assert seconds(own=300, setting=60) == 305
+    assert seconds(own=1e9, setting=60) == 3605
+    assert seconds(own=60, setting=7200) == 7205
+
+
+def test_what_takes_longer_than_it_may_does_not_hold_up_a_deletion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "_SLACK_SECONDS", 0.0)
+    running = start(tmp_path / "data", invocation_timeout_seconds=0.5)
+    try:
+        running.deploy("hung")
+        front = running.front
+        assert front is not None
+        front.outstanding = {front.replicas("hung")[0]: 1}
+        running.deleted("hung")
+        assert running.shims() == []
+    finally:
+        running.close()
 
 
 def test_an_endpoint_that_lost_its_data_before_it_came_up_says_so(running: Running) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -12,7 +13,8 @@ from botocore.validate import validate_parameters
 from sagebrush.inference import CAPABILITY
 from sagebrush.planes.front.invocations import snapshot as read_side
 from sagebrush.substrate.resources import check
-from tests.inference.running import Running, eventually
+from tests.inference.requests import BUCKET, capture_config
+from tests.inference.running import Running, eventually, replicas, start
 
 
 def valid(operation: str, output: dict[str, Any]) -> None:
@@ -70,7 +72,43 @@ def test_a_replica_is_told_what_the_contract_says(running: Running) -> None:
     assert found["SAGEBRUSH_MODEL_MAX_BYTES"] == str(30 << 30)
     assert found["AWS_CONTAINER_CREDENTIALS_FULL_URI"].endswith("/_sagebrush/credentials")
     assert found["SAGEMAKER_SUBMIT_DIRECTORY"] == code
+    assert found["SAGEMAKER_MODEL_SERVER_TIMEOUT"] == "60"
     assert not {"SAGEMAKER_BASE_DIR", "SAGEBRUSH_RELAY", "SAGEMAKER_BIND_TO_PORT"} & set(found)
+
+
+@pytest.mark.parametrize("name", ["SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"])
+def test_a_replica_is_told_the_platforms_time_out_unless_the_model_has_one(tmp_path: Path, name: str) -> None:
+    running = start(tmp_path / "data", invocation_timeout_seconds=90.5)
+    try:
+        running.deploy("platforms")
+        assert environment(running)["SAGEMAKER_MODEL_SERVER_TIMEOUT"] == "90.5"
+        running.deleted("platforms")
+        running.deploy("models", **{name: "300"})
+        found = environment(running)
+        assert {k: v for k, v in found.items() if k.startswith("SAGEMAKER_MODEL_SERVER_TIMEOUT")} == {name: "300"}
+        (replica,) = replicas(running)
+        assert replica.timeout_seconds == 300.0
+    finally:
+        running.close()
+
+
+def test_members_without_effect_are_the_first_lines_of_the_log(running: Running) -> None:
+    running.model("m")
+    capture = capture_config(f"s3://{BUCKET}/captured", KmsKeyId="key")
+    routing = {"RoutingConfig": {"RoutingStrategy": "RANDOM"}, "ModelName": "m"}
+    running.config("c", routing, VpcConfig={"Subnets": ["s"], "SecurityGroupIds": ["g"]}, DataCaptureConfig=capture)
+    policy = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "alarm"}]}}
+    running.call("CreateEndpoint", EndpointName="e", EndpointConfigName="c", DeploymentConfig=policy)
+    assert running.settled("e")["EndpointStatus"] == "InService"
+    assert running.log("e")[1:5] == [
+        f"[sagebrush] {member} is recorded and has no effect here."
+        for member in (
+            "VpcConfig of the endpoint configuration",
+            "RoutingConfig.RoutingStrategy RANDOM of production variant AllTraffic",
+            "KmsKeyId of DataCaptureConfig",
+            "AutoRollbackConfiguration.Alarms of DeploymentConfig",
+        )
+    ]
 
 
 def test_a_model_that_raises_fails_the_endpoint_with_its_text(running: Running) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sagebrush.inference.engine import log_space
 from sagebrush.inference.reconcilers import capturing, counting, logs
+from sagebrush.inference.reconcilers.capturing import Capturing
 from tests.inference.control_process import counted, counts_line, leave
 from tests.inference.requests import BUCKET, capture_config
 from tests.inference.running import Running, eventually
@@ -84,16 +86,27 @@ def test_what_is_left_at_the_last_moment_is_carried_over_before_the_endpoint_is_
 
 
 @pytest.mark.usefixtures("prompt")
-def test_captured_data_wait_while_the_role_may_not_store_them(running: Running) -> None:
+def test_captured_data_wait_while_the_role_may_not_store_them(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     running.model("denied")
     running.config("denied", DataCaptureConfig=capture_config(f"s3://{BUCKET}/captured"))
     running.call("CreateEndpoint", EndpointName="denied", EndpointConfigName="denied")
     running.settled("denied")
     running.guard.denied.add(("s3:PutObject", f"arn:aws:s3:::{BUCKET}/captured/"))
     file = spool(running, "denied") / "capture/AllTraffic/2026/01/02/03/00-00-000-x.jsonl"
+    refusals: list[str] = []
+    upload = Capturing._upload
+
+    def noted(*arguments: Any, **more: Any) -> str:
+        refusals.append(upload(*arguments, **more))
+        return refusals[-1]
+
+    monkeypatch.setattr(Capturing, "_upload", noted)
     leave(file, "{}\n")
-    eventually(lambda: running.loop.running)
-    running.deploy("another")
+    # Refused, and asked again: what was refused is still there then.
+    eventually(lambda: len(refusals) >= 2)
+    assert all("AccessDenied" in refusal for refusal in refusals), refusals
     assert file.exists()
     assert running.keys("captured/") == []
     running.guard.denied.clear()

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.inference.running import Running, start
 from tests.inference.test_endpoints import environment
 
 
+@pytest.fixture
+def private_network(running: Running) -> None:
+    """Skips, with what the host says, where no replica can have a network of its own."""
+    compute = running.platform.compute
+    if not compute.private_network():
+        why = compute.isolation_problem() or next(c.detail for c in compute.probe() if c.check == "private networks")
+        pytest.skip(f"no network of its own for a replica on this host: {why}")
+
+
+@pytest.mark.usefixtures("private_network")
 def test_an_own_server_gets_a_network_of_its_own_and_a_way_to_the_platform(running: Running) -> None:
-    assert running.platform.compute.private_network()
     running.deploy("own", SAGEMAKER_PROGRAM="serve")
     found = environment(running)
     assert found["SAGEBRUSH_LISTEN_FDS"] == "1"

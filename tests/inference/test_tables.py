@@ -29,6 +29,8 @@ def replica(name: str, **changes: Any) -> Replica:
         "slot": 1,
         "state": STARTING,
         "workers": 2,
+        "timeout_seconds": 60.0,
+        "ends": 0,
         "failures": 0,
         "start_at_us": 5,
     }
@@ -41,10 +43,11 @@ def states(store: Store) -> dict[str, str]:
 
 def test_replicas_are_what_they_were_recorded_as(store: Store) -> None:
     store.write(lambda tx: tables.add_replicas(tx, []))
-    store.write(lambda tx: tables.add_replicas(tx, [replica("b"), replica("a", failures=2), replica("c")]))
+    first = replica("a", timeout_seconds=2.5, ends=3, failures=2)
+    store.write(lambda tx: tables.add_replicas(tx, [replica("b"), first, replica("c")]))
     store.write(lambda tx: tables.add_replicas(tx, [replica("x", endpoint_id="other")]))
     assert [r.id for r in store.read(lambda conn: tables.replicas_of(conn, "e"))] == ["a", "b", "c"]
-    assert store.read(lambda conn: tables.find_replica(conn, "a")) == replica("a", failures=2)
+    assert store.read(lambda conn: tables.find_replica(conn, "a")) == first
     assert replica("a").sockets == ("s0", "s1")
     store.write(lambda tx: tables.remove_replica(tx, "a"))
     assert store.read(lambda conn: tables.find_replica(conn, "a")) is None

@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +42,7 @@ def predict_fn(data, model):
         return {1, 2}
     if what == "leak":
         while True:
-            ballast.append(bytearray(64 << 20))
+            ballast.append(b"x" * (64 << 20))
     if what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "segfault":
@@ -208,11 +207,64 @@ def test_a_handler_that_hangs_is_ended_and_the_next_request_is_answered(unruly: 
     assert endpoints.invoke(name, {"do": "answer"})["pid"] != before
 
 
-@pytest.mark.parametrize("how", ["die", "segfault", "leak"])
+@pytest.mark.parametrize("how", ["die", "segfault"])
 def test_a_worker_that_dies_in_a_request_fails_that_request_alone(unruly: tuple[Endpoints, str], how: str) -> None:
     endpoints, name = unruly
     model_error(endpoints, name, do=how)
     still_serves(endpoints, name)
+
+
+def test_a_request_that_takes_all_memory_fails_alone_and_the_log_says_so(endpoints: Endpoints, name: str) -> None:
+    """Time enough that memory is what ends it, and an instance type whose memory is soon full."""
+    endpoints.model(name, handlers(UNRULY), SAGEMAKER_MODEL_SERVER_WORKERS="1", SAGEMAKER_MODEL_SERVER_TIMEOUT="600")
+    endpoints.config(name, {"ModelName": name, "InstanceType": "ml.t2.medium"})
+    endpoints.create(name)
+    assert endpoints.settled(name)["EndpointStatus"] == "InService"
+    model_error(endpoints, name, do="leak")
+    still_serves(endpoints, name)
+    # Python was refused memory, or the kernel ended the worker: as the host limits it.
+    told = ("The worker ran out of memory", "ended by signal 9 (SIGKILL)")
+    eventually(lambda: any(text in line for text in told for line in log_of(endpoints, name)), what="the log to say so")
+    assert not any("took longer than" in line for line in log_of(endpoints, name))
+
+
+def log_of(endpoints: Endpoints, name: str) -> list[str]:
+    """Every line in the endpoint's log."""
+    logs = endpoints.platform.client("logs")
+    events = logs.filter_log_events(logGroupName=f"/aws/sagemaker/Endpoints/{name}")["events"]
+    return [event["message"] for event in events]
+
+
+#: A server of the model's own that a request can end whole.
+MORTAL = """#!/usr/bin/env python3
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(b"")
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if b"die" in body:
+            os._exit(7)
+        self.answer(body)
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+
+
+def test_requests_that_end_the_whole_model_server_do_not_end_the_endpoint(endpoints: Endpoints, name: str) -> None:
+    """One more than the deaths in a row that are taken for a crash loop; each meets the next server at once."""
+    described = endpoints.deploy(name, archive_of({"code/serve": MORTAL}), SAGEMAKER_PROGRAM="serve")
+    assert described["EndpointStatus"] == "InService", described.get("FailureReason")
+    for _ in range(6):
+        model_error(endpoints, name, do="die")
+    still_answers = endpoints.invoke(name, {"do": "answer", "said": "well"})
+    assert still_answers["said"] == "well"
+    assert endpoints.settled(name)["EndpointStatus"] == "InService"
+    assert sum("another one is started in" in line for line in log_of(endpoints, name)) == 6
 
 
 def test_a_worker_killed_between_requests_fails_none(unruly: tuple[Endpoints, str]) -> None:
@@ -319,11 +371,8 @@ def test_a_role_without_the_permission_is_refused_with_action_and_resource(
 
 def test_two_hundred_requests_at_once_to_one_worker_are_all_answered(unruly: tuple[Endpoints, str]) -> None:
     endpoints, name = unruly
-    from botocore.config import Config
-
     with ThreadPoolExecutor(200) as pool:
         runtime = endpoints.platform.client("sagemaker-runtime", max_pool_connections=200, retries={"max_attempts": 0})
-        assert isinstance(runtime.meta.config, Config)
 
         def ask(i: int) -> int:
             body = json.dumps({"do": "answer", "say": i})
@@ -342,13 +391,11 @@ def test_a_client_that_sends_slowly_holds_up_nobody_and_one_that_leaves_breaks_n
     with socket.create_connection((address.hostname, address.port)) as slow:
         slow.sendall(head + b"{")
         still_serves(endpoints, name)
-    leaver = threading.Thread(target=lambda: refused_or_not(endpoints, name))
-    leaver.start()
-    leaver.join()
+    leave_early(endpoints, name)
     still_serves(endpoints, name)
 
 
-def refused_or_not(endpoints: Endpoints, name: str) -> None:
+def leave_early(endpoints: Endpoints, name: str) -> None:
     """Ask for what takes a second, and hang up after a tenth."""
     import botocore.exceptions
 

@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
+    Float,
     Index,
     Integer,
     String,
@@ -41,7 +42,11 @@ replicas = Table(
     Column("state", String(8), nullable=False),
     # How many processes answer in it, each on a socket of its own: as it was launched, whatever changes here.
     Column("workers", Integer, nullable=False),
-    # How often in a row its predecessors failed, and when it may be started.
+    # How long a request may take in it, as it was launched.
+    Column("timeout_seconds", Float, nullable=False),
+    # Of its predecessors, in a row: how many ended soon (what its start waits for), and how many came to nothing (what
+    # ends the endpoint); and when it may be started.
+    Column("ends", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("start_at_us", BigInteger, nullable=False),
     Column("launched_us", BigInteger),
@@ -100,6 +105,8 @@ class Replica:
     slot: int
     state: str
     workers: int
+    timeout_seconds: float
+    ends: int
     failures: int
     start_at_us: int
     launched_us: int | None = None
@@ -109,6 +116,7 @@ class Replica:
 
     @property
     def log_stream(self) -> str:
+        """Its stream in the endpoint's log group."""
         return f"{self.variant}/{self.id}"
 
     @property

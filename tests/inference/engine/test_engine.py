@@ -68,7 +68,7 @@ def test_the_front_door_is_asked_what_it_goes_by(tmp_path: Path) -> None:
     assert front_door.ask(page, 0.2) is None
     front = FakeFront(tmp_path)
     try:
-        snapshot.write(front.snapshot, version=4, account="1", region="r", endpoints={})
+        snapshot.write(front.snapshot, version=4, endpoints={})
         front.outstanding = {"r": 3}
         assert front_door.ask(page, 5.0) == front_door.Routed(4, {"r": 3})
         front.deaf = True
@@ -97,7 +97,7 @@ def test_an_answer_that_is_none_counts_as_no_answer(tmp_path: Path) -> None:
 def test_the_snapshot_is_private_and_tells_its_version(tmp_path: Path) -> None:
     file = tmp_path / "run" / "endpoints.json"
     assert snapshot.version_of(file) == 0
-    snapshot.write(file, version=7, account="123456789012", region="us-east-1", endpoints={"e": {"id": "x"}})
+    snapshot.write(file, version=7, endpoints={"e": {"id": "x"}})
     assert file.stat().st_mode & 0o777 == 0o600
     assert snapshot.version_of(file) == 7
     assert json.loads(file.read_text())["endpoints"] == {"e": {"id": "x"}}
@@ -129,6 +129,23 @@ def test_counts_become_metrics_as_cloudwatch_has_them() -> None:
     assert {p.unit for p in points if p.name.endswith("Latency")} == {"Microseconds"}
     assert all(p.dimensions == {"EndpointName": "e", "VariantName": "AllTraffic"} for p in points)
     assert counts.dropped(lines) == {"AllTraffic": 4}
+
+
+def test_whether_a_variant_was_asked_anything_lately_is_read_from_the_spool(tmp_path: Path) -> None:
+    second = 1_000_000
+    assert not counts.asked(tmp_path / "nowhere", "a", 0)
+    lines = [
+        counts_line(at_us=10 * second, variant="a"),
+        counts_line(at_us=90 * second, variant="a", invocations=0, capture_dropped=1),
+        counts_line(at_us=90 * second, variant="b"),
+    ]
+    (tmp_path / "counters-1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert counts.asked(tmp_path, "a", 10 * second + 1)  # Somewhere in the second that began then.
+    assert not counts.asked(tmp_path, "a", 11 * second)
+    assert counts.asked(tmp_path, "b", 90 * second)
+    (tmp_path / "counters-2.jsonl").write_text(json.dumps(counts_line(at_us=99 * second, variant="a")) + "\n")
+    assert counts.asked(tmp_path, "a", 60 * second)
+    assert counts.asked(tmp_path, "b", 60 * second)
 
 
 def test_many_latencies_are_put_together() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sagebrush.inference.model import containers, crashes, description, revisions, routing
+from sagebrush.inference.model import containers, crashes, description, ignored, revisions, routing
 from sagebrush.inference.model.requests import config_problems, model_problems
 from sagebrush.inference.model.revisions import Revision, Variant
 from sagebrush.substrate.resources import Row
@@ -102,7 +102,8 @@ def test_variants_have_names_of_their_own() -> None:
 
 def revision(number: int = 1, *counts: int, **more: Any) -> Revision:
     variants = tuple(
-        Variant(f"v{i}", "m", ROLE, {"Image": IMAGE}, "ml.m5.large", count, 1.0) for i, count in enumerate(counts)
+        Variant(f"v{i}", "m", ROLE, {"Image": IMAGE}, "ml.m5.large", count, 1.0, ignored=("VpcConfig",))
+        for i, count in enumerate(counts)
     )
     return Revision(number, "c", 1, variants, **more)
 
@@ -114,11 +115,67 @@ def test_a_revision_is_read_as_it_was_kept() -> None:
     assert list(first.slots) == [("v0", 1), ("v1", 1), ("v1", 2)]
 
 
-def test_failures_count_in_a_row_and_pauses_double() -> None:
-    assert crashes.failures_after(2, None, 100) == 3
-    assert crashes.failures_after(2, 100, 100 + crashes.SETTLED_US - 1) == 3
-    assert crashes.failures_after(2, 100, 100 + crashes.SETTLED_US) == 0
+def test_ends_count_in_a_row_and_pauses_double() -> None:
+    assert crashes.ends_after(2, None, 100) == 3
+    assert crashes.ends_after(2, 100, 100 + crashes.SETTLED_US - 1) == 3
+    assert crashes.ends_after(2, 100, 100 + crashes.SETTLED_US) == 0
     assert [crashes.pause_us(n) / 1e6 for n in (0, 1, 2, 3, 7, 100)] == [0.5, 0.5, 1.0, 2.0, 30.0, 30.0]
+
+
+def test_a_start_has_come_to_nothing_unless_it_served_or_was_asked_something() -> None:
+    assert crashes.failures_after(2, None, 100, asked=False) == 3
+    assert crashes.failures_after(2, None, 100, asked=True) == 3
+    assert crashes.failures_after(2, 100, 100 + crashes.MOMENT_US - 1, asked=False) == 3
+    assert crashes.failures_after(2, 100, 100 + crashes.MOMENT_US - 1, asked=True) == 0
+    assert crashes.failures_after(2, 100, 100 + crashes.MOMENT_US, asked=False) == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({}, 60.0),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "4"}, 4.0),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "4", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "300.5"}, 300.5),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "soon"}, 60.0),
+        ({"SAGEMAKER_MODEL_SERVER_TIMEOUT": "inf"}, 60.0),
+    ],
+)
+def test_a_request_may_take_what_the_models_variables_say(environment: dict[str, str], seconds: float) -> None:
+    assert containers.timeout_seconds({"Image": IMAGE, "Environment": environment}, 60.0) == seconds
+
+
+def test_members_that_change_nothing_are_named() -> None:
+    model = model_request("m", ImageConfig={"RepositoryAccessMode": "Vpc"}) | {"VpcConfig": {"Subnets": ["s"]}}
+    routing = {"RoutingConfig": {"RoutingStrategy": "RANDOM"}, "VolumeSizeInGB": 30}
+    config = config_request("c", routing, KmsKeyId="key", MetricsConfig={"MetricPublishFrequencyInSeconds": 10})
+    assert ignored.of_variant(config, config["ProductionVariants"][0], model) == [
+        "KmsKeyId of the endpoint configuration",
+        "MetricsConfig.MetricPublishFrequencyInSeconds of the endpoint configuration",
+        "VolumeSizeInGB of production variant AllTraffic",
+        "RoutingConfig.RoutingStrategy RANDOM of production variant AllTraffic",
+        "VpcConfig of the model",
+        "ImageConfig of the model's container",
+    ]
+    plain = config_request("c", {"RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}})
+    assert ignored.of_variant(plain, plain["ProductionVariants"][0], model_request("m")) == []
+    assert ignored.of_capture(None) == []
+    assert ignored.of_capture(capture_config("s3://b/x", KmsKeyId="key")) == ["KmsKeyId of DataCaptureConfig"]
+
+
+def test_what_an_update_was_to_be_like_is_named_unless_it_is_like_that() -> None:
+    at_once = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    assert ignored.of_deployment(None) == []
+    assert ignored.of_deployment({"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": at_once}}) == []
+    canary = at_once | {"Type": "CANARY", "WaitIntervalInSeconds": 60}
+    policy = {
+        "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": canary},
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "a"}]},
+    }
+    assert ignored.of_deployment(policy) == [
+        "TrafficRoutingConfiguration.Type CANARY of DeploymentConfig",
+        "BlueGreenUpdatePolicy.TrafficRoutingConfiguration.WaitIntervalInSeconds of DeploymentConfig",
+        "AutoRollbackConfiguration.Alarms of DeploymentConfig",
+    ]
 
 
 def row(status: str, **body: Any) -> Row:

@@ -15,10 +15,12 @@ from typing import Any
 from sagebrush.substrate.telemetry import MetricPoint
 
 NAMESPACE = "AWS/SageMaker"
-_MINUTE_US = 60_000_000
+_SECOND_US, _MINUTE_US = 1_000_000, 60_000_000
 #: Values of one latency in one batch; more are put together by two significant digits.
 _MOST_VALUES = 50
 _MOST_BYTES = 1 << 20
+#: A front door that was started a moment ago writes a file of its own.
+_RECENT_FILES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ def read(spool: Path, file: str, position: int) -> Part:
     return Part(file, position, end, lines, more)
 
 
+def asked(spool: Path, variant: str, since_us: int) -> bool:
+    """Whether the front door has counted a request to this variant since then; each second once it is over."""
+    for file in files(spool)[-_RECENT_FILES:]:
+        size = (spool / file).stat().st_size
+        part = read(spool, file, max(0, size - _MOST_BYTES))
+        if any(_tells(line, variant, since_us) for line in part.lines):
+            return True
+    return False
+
+
 def points(lines: Iterable[Mapping[str, Any]], endpoint: str, instances: Mapping[str, int]) -> list[MetricPoint]:
     """The metrics of these lines, put together by variant and minute. ``instances``: how many each variant has."""
     totals: dict[tuple[str, int], _Totals] = {}
@@ -85,6 +97,11 @@ def dropped(lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
         if count := line.get("capture_dropped", 0):
             found[line["variant"]] += count
     return dict(found)
+
+
+def _tells(line: Mapping[str, Any], variant: str, since_us: int) -> bool:
+    """Whether a line counts a request to the variant since then."""
+    return bool(line["variant"] == variant and line["invocations"] and line["at_us"] + _SECOND_US > since_us)
 
 
 def _parsed(raw: bytes) -> Mapping[str, Any] | None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 
-def write(path: Path, *, version: int, account: str, region: str, endpoints: Mapping[str, Any]) -> None:
+def write(path: Path, *, version: int, endpoints: Mapping[str, Any]) -> None:
     """Replace the snapshot. It need not survive the machine: it is written anew at every start."""
-    document = {"version": version, "account": account, "region": region, "endpoints": endpoints}
+    document = {"version": version, "endpoints": endpoints}
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

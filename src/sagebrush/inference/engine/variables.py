@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from sagebrush.inference.engine.artefacts import CODE_ARCHIVE, MODEL_ARCHIVE, Artefacts
-from sagebrush.inference.model.containers import PORT
+from sagebrush.inference.model.containers import PORT, TIMEOUT, TIMEOUTS
 from sagebrush.substrate.identity.job_variables import credential_variables, place_variables
 
 _OPT_ML = PurePath("/opt/ml")
@@ -18,8 +18,9 @@ class Surroundings:
     """What a replica is told of where it is.
 
     ``root`` is where it finds /opt/ml if elsewhere (without a sandbox). ``port`` is where its own server listens, None
-    where it has none. ``relay`` is (port, socket): what is sent to that port is to reach the platform through that
-    socket, for a replica in a network of its own.
+    where it has none. ``timeout_seconds``: how long a request may take, where the model does not say. ``relay`` is
+    (port, socket): what is sent to that port is to reach the platform through that socket, for a replica in a network
+    of its own.
     """
 
     region: str
@@ -27,6 +28,7 @@ class Surroundings:
     credentials_token: str
     framework: str
     model_max_bytes: int
+    timeout_seconds: float
     root: PurePath | None = None
     port: int | None = None
     relay: tuple[int, str] | None = None
@@ -40,6 +42,8 @@ def replica_variables(
     variables = place_variables(surroundings.region, surroundings.endpoint_url)
     variables["SAGEMAKER_REGION"] = surroundings.region
     variables |= own_variables
+    if not any(variables.get(name) for name in TIMEOUTS):
+        variables[TIMEOUT] = _number(surroundings.timeout_seconds)
     variables |= credential_variables(surroundings.endpoint_url, surroundings.credentials_token)
     variables |= {
         "SAGEBRUSH_FRAMEWORK": surroundings.framework,
@@ -57,3 +61,8 @@ def replica_variables(
         port, path = surroundings.relay
         variables["SAGEBRUSH_RELAY"] = f"{port}:{path}"
     return variables
+
+
+def _number(value: float) -> str:
+    """As servers of all kinds read it: without a decimal point where it needs none."""
+    return str(int(value)) if value == int(value) else str(value)

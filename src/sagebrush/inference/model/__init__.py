@@ -7,5 +7,6 @@
 ``crashes``      when a replica that ended is started again, and when no more
 ``routing``      what the front door is told of an endpoint
 ``description``  stored resources as Describe and List show them, and what is metered
+``ignored``      members of requests that change nothing here
 ``wording``      SageMaker's messages
 """

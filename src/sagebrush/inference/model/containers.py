@@ -5,6 +5,7 @@ Sources: "ContainerDefinition", "S3ModelDataSource" (SageMaker API Reference); s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,9 @@ PROGRAM = "SAGEMAKER_PROGRAM"
 SUBMIT_DIRECTORY = "SAGEMAKER_SUBMIT_DIRECTORY"
 WORKERS = "SAGEMAKER_MODEL_SERVER_WORKERS"
 PORT = "SAGEMAKER_BIND_TO_PORT"
+TIMEOUT = "SAGEMAKER_MODEL_SERVER_TIMEOUT"
+#: Seconds that the model server gives a request: the first that is set counts. The other name is the toolkit's.
+TIMEOUTS = ("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", TIMEOUT)
 
 Container = Mapping[str, Any]
 
@@ -87,3 +91,14 @@ def own_port(container: Container) -> int | None:
     wanted = variables_of(container).get(PORT, "")
     port = int(wanted) if wanted.isascii() and wanted.isdigit() else 0
     return port if 0 < port < 65536 else None
+
+
+def timeout_seconds(container: Container, default: float) -> float:
+    """How long a request may take in the model server: what the model's variables say, else ``default``."""
+    variables = variables_of(container)
+    given = next((text for name in TIMEOUTS if (text := variables.get(name, ""))), "")
+    try:
+        seconds = float(given)
+    except ValueError:
+        return default  # The model server refuses it, and says so.
+    return seconds if 0 < seconds < math.inf else default

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sagebrush.inference.model import ignored
 from sagebrush.inference.model.containers import Container, container_of
 from sagebrush.substrate.resources import Row
 
@@ -29,7 +30,11 @@ class Variant:
     count: int
     weight: float
     startup_seconds: int = DEFAULT_STARTUP_SECONDS
+    #: Seconds more where the configuration gives them: unpacking the model is part of the start here.
+    download_seconds: int = 0
     routing: Mapping[str, Any] | None = None
+    #: Members of the requests that change nothing here.
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,9 @@ class Revision:
                 "count": v.count,
                 "weight": v.weight,
                 "startup_seconds": v.startup_seconds,
+                "download_seconds": v.download_seconds,
                 "routing": v.routing,
+                "ignored": list(v.ignored),
             }
             for v in self.variants
         ]
@@ -87,7 +94,7 @@ def read(document: Mapping[str, Any] | None) -> Revision | None:
     """The inverse of :meth:`Revision.document`."""
     if document is None:
         return None
-    variants = tuple(Variant(**variant) for variant in document["variants"])
+    variants = tuple(Variant(**{**v, "ignored": tuple(v.get("ignored", ()))}) for v in document["variants"])
     return Revision(**{**document, "variants": variants})
 
 
@@ -111,7 +118,9 @@ def resolve(number: int, config: Row, models: Mapping[str, Row], now_us: int) ->
                 count=given["InitialInstanceCount"],
                 weight=given.get("InitialVariantWeight", 1.0),
                 startup_seconds=given.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS),
+                download_seconds=given.get("ModelDataDownloadTimeoutInSeconds", 0),
                 routing=given.get("RoutingConfig"),
+                ignored=tuple(ignored.of_variant(config.body, given, model.body)),
             )
         )
     return Revision(number, config.name, now_us, tuple(variants), config.body.get("DataCaptureConfig"))

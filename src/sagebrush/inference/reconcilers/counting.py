@@ -69,7 +69,10 @@ class Counting:
                 tables.advance_spool(tx, row.id, part.file, part.start, part.end)
             telemetry.metrics.put_many(tx, counts.NAMESPACE, points)
             for variant, count in dropped.items():
-                told = f"[sagebrush] {count} captured requests or answers were dropped: the disk did not keep up."
+                told = (
+                    f"[sagebrush] {count} captured requests or answers were dropped: longer than 8 MiB, or more than "
+                    "the disk took in."
+                )
                 now_ms = clock.now_us() // 1000
                 telemetry.logs.append(tx, deployment.log_group, f"{variant}/data-capture", [(now_ms, told)])
 

@@ -47,6 +47,7 @@ class Deployment:
 
     @property
     def status(self) -> Status:
+        """As it was when the step began."""
         return Status(self.row.status)
 
     @cached_property
@@ -81,10 +82,12 @@ class Deployment:
 
     @property
     def root(self) -> Path:
+        """Where everything of this endpoint lies."""
         return endpoints_directory(self.platform.settings.data_dir) / self.row.id
 
     @property
     def spool(self) -> Path:
+        """Where the front door leaves its counts and captured data."""
         return self.platform.settings.data_dir / routing.spool(self.row.id)
 
     def directory(self, replica: Replica) -> Path:
@@ -103,6 +106,7 @@ class Deployment:
 
     @property
     def log_group(self) -> str:
+        """Where what replicas print goes."""
         return f"/aws/sagemaker/Endpoints/{self.row.name}"
 
     # -- replicas ---------------------------------------------------------------------------------------------------
@@ -132,12 +136,20 @@ class Deployment:
 
     @property
     def draining(self) -> list[Replica]:
+        """Replicas that are to be ended and removed."""
         return [r for r in self.replicas if r.state == tables.DRAINING]
 
     def new_replica(
-        self, revision: Revision, variant_name: str, slot: int, *, failures: int = 0, start_at_us: int | None = None
+        self,
+        revision: Revision,
+        variant_name: str,
+        slot: int,
+        *,
+        ends: int = 0,
+        failures: int = 0,
+        start_at_us: int | None = None,
     ) -> Replica:
-        """A replica that nobody knows of yet."""
+        """A replica that nobody knows of yet; ``ends`` and ``failures`` of its predecessors as ``crashes`` counts."""
         now = self.platform.clock.now_us()
         variant = revision.variant(variant_name)
         return Replica(
@@ -148,6 +160,10 @@ class Deployment:
             slot=slot,
             state=tables.STARTING,
             workers=containers.workers(variant.container, self.cpus(variant)),
+            timeout_seconds=containers.timeout_seconds(
+                variant.container, self.platform.settings.invocation_timeout_seconds
+            ),
+            ends=ends,
             failures=failures,
             start_at_us=now if start_at_us is None else start_at_us,
         )

@@ -22,8 +22,10 @@ AFTER_TERMINATE = faultpoints.declare("inference.after-terminate")
 BEFORE_REMOVAL = faultpoints.declare("inference.before-removal")
 AFTER_REMOVAL = faultpoints.declare("inference.after-removal-before-record")
 
-#: A request may take 60 seconds; what is in flight for longer is not waited for.
-PATIENCE_US = 65_000_000
+#: Seconds that a request in flight is waited for beyond its time-out.
+_SLACK_SECONDS = 5.0
+#: A model may give itself any time: an update or a deletion waits for no longer than this on its account.
+_LONGEST_SECONDS = 3600.0
 #: Between SIGTERM and SIGKILL of a replica that never had a request.
 _NEVER_SERVED_SECONDS = 5.0
 _SOON, _WHILE_RUNNING = 0.05, 0.25
@@ -58,7 +60,8 @@ class Drainer:
         if replica.ready_us is not None:
             waited = deployment.platform.clock.now_us() - (replica.drained_us or 0)
             quiet = routed is not None and not routed.outstanding.get(replica.id)
-            if not quiet and waited < PATIENCE_US:
+            setting = deployment.platform.settings.invocation_timeout_seconds
+            if not quiet and waited < patience_us(replica, setting):
                 return False
         grace = GRACE_SECONDS if replica.ready_us is not None else _NEVER_SERVED_SECONDS
         faultpoints.reach(BEFORE_TERMINATE)
@@ -80,3 +83,12 @@ class Drainer:
         faultpoints.reach(AFTER_REMOVAL)
         deployment.write(lambda tx: tables.remove_replica(tx, replica.id))
         self._keeper.forget(replica.id)
+
+
+def patience_us(replica: Replica, setting_seconds: float) -> int:
+    """How long what is in flight with a replica is waited for: as long as it may take, and a little more.
+
+    The front door answers for a model after the setting's time; the model's own may be longer, and its work go on.
+    """
+    own = min(replica.timeout_seconds, _LONGEST_SECONDS)
+    return int((max(setting_seconds, own) + _SLACK_SECONDS) * 1_000_000)

@@ -20,8 +20,9 @@ from sagebrush.inference.reconcilers.counting import Counting
 from sagebrush.inference.reconcilers.deployment import Deployment
 from sagebrush.inference.reconcilers.draining import Drainer
 from sagebrush.inference.reconcilers.ending import Ender
-from sagebrush.inference.reconcilers.keeping import Keeper, verdict
+from sagebrush.inference.reconcilers.keeping import Keeper
 from sagebrush.inference.reconcilers.provisions import Provisions
+from sagebrush.inference.reconcilers.replacing import verdict
 from sagebrush.inference.reconcilers.routes import Routes
 from sagebrush.inference.reconcilers.sweeping import Sweeper
 from sagebrush.inference.resources import ENDPOINT
@@ -117,7 +118,7 @@ class EndpointReconciler:
         if self._keeper.fill(deployment, *wanted):
             return Again()
         look = self._keeper.look(deployment)
-        if reason := verdict(deployment, look):
+        if reason := verdict(deployment, look.failed):
             return self._give_way(deployment, reason)
         if look.changed:
             self._keeper.record(deployment, look)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -13,12 +14,12 @@ from sagebrush.inference.model import crashes, wording
 from sagebrush.inference.model.revisions import Revision, Variant
 from sagebrush.inference.model.states import Status
 from sagebrush.inference.reconcilers import launching
-from sagebrush.inference.reconcilers.deployment import ENDED, OUTPUT, Deployment
-from sagebrush.inference.reconcilers.provisions import Pending, Provisions, fit_of
+from sagebrush.inference.reconcilers.deployment import ENDED, Deployment
+from sagebrush.inference.reconcilers.provisions import Pending, Provisions
+from sagebrush.inference.reconcilers.replacing import Failed, ended, successor
 from sagebrush.inference.tables import Replica
 from sagebrush.substrate import faultpoints
-from sagebrush.substrate.compute import Observation, failure, output_reading
-from sagebrush.substrate.compute.user_files import Folder, read_beginning
+from sagebrush.substrate.compute import Observation
 from sagebrush.substrate.errors import Refused
 
 BEFORE_REPLICAS = faultpoints.declare("inference.before-replicas-record")
@@ -28,16 +29,6 @@ AFTER_READY = faultpoints.declare("inference.after-ready-record")
 
 #: A step launches replicas for so long; then others have their turn.
 _LAUNCHING_US = 200_000
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A replica that ended or cannot be started. ``hopeless``: another try would end the same way."""
-
-    replica: Replica
-    why: str
-    ended_us: int
-    hopeless: bool = False
 
 
 @dataclass(slots=True)
@@ -87,7 +78,7 @@ class Keeper:
                 continue
             seen = deployment.observe(replica)
             if seen.phase in ENDED or (seen.phase == "absent" and replica.launched_us is not None):
-                look.failed.append(self._ended(deployment, replica, variant, seen))
+                look.failed.append(ended(deployment, replica, variant, seen))
             elif replica.state == tables.READY:
                 self._watch(deployment, replica)
             elif seen.phase == "absent":
@@ -103,12 +94,13 @@ class Keeper:
         """Record a look: who is ready, who is gone, who comes in their place; and what the front door is to be told."""
         now = deployment.platform.clock.now_us()
         gone = {failed.replica.id for failed in look.failed}
-        successors = [s for failed in look.failed if (s := _successor(deployment, failed))]
+        replaced = [(failed, s) for failed in look.failed if (s := successor(deployment, failed)) is not None]
 
         def record(tx: Connection) -> None:
             tables.set_ready(tx, [replica.id for replica in look.ready], now)
             deployment.drain(tx, [failed.replica for failed in look.failed])
-            tables.add_replicas(tx, successors)
+            tables.add_replicas(tx, [replica for _, replica in replaced])
+            _tell_log(deployment, tx, [failed for failed, _ in replaced], now)
             put_route(deployment, tx, ready=look.ready, gone=gone)
 
         if look.ready:
@@ -157,17 +149,13 @@ class Keeper:
         since = seen.started_us or replica.launched_us or now
         if seen.phase == "running" and self._probe(deployment, replica).look():
             look.ready.append(replica)
-        elif now - since > variant.startup_seconds * 1_000_000:
+        elif now - since > (variant.startup_seconds + variant.download_seconds) * 1_000_000:
             deployment.platform.compute.launcher.kill(deployment.directory(replica))
-            why = wording.timed_out(variant.startup_seconds)
+            why = wording.timed_out(variant.startup_seconds, variant.download_seconds)
             look.failed.append(Failed(replica, why, now, hopeless=True))
         else:
             # Most come up within seconds; who waits for a large model need not be asked so often.
             look.sooner(0.05 if now - since < 10_000_000 else 0.25)
-
-    def _ended(self, deployment: Deployment, replica: Replica, variant: Variant, seen: Observation) -> Failed:
-        now = deployment.platform.clock.now_us()
-        return Failed(replica, _why(deployment, replica, variant, seen), seen.ended_us or now)
 
     def _probe(self, deployment: Deployment, replica: Replica) -> Probe:
         with self._lock:
@@ -210,64 +198,10 @@ def put_route(
     tables.put_route(tx, deployment.row.id, deployment.row.name, route)
 
 
-def verdict(deployment: Deployment, look: Look) -> str | None:
-    """Why the fleet that is being brought up cannot be, or that which serves cannot go on; None while it may."""
-    for failed in look.failed:
-        replica = failed.replica
-        failures = crashes.failures_after(replica.failures, replica.ready_us, failed.ended_us)
-        if _is_coming(deployment, replica):
-            if failed.hopeless or failures >= crashes.TRIES:
-                return wording.ping_failed(replica.variant, failed.why)
-        elif deployment.coming is None and failures >= crashes.CRASHES and _is_last(deployment, look, replica):
-            if replica.ready_us is None:
-                return wording.ping_failed(replica.variant, failed.why)
-            return wording.crash_loop(replica.variant, failures, failed.why)
-    return None
-
-
-def _is_coming(deployment: Deployment, replica: Replica) -> bool:
-    """Whether a replica belongs to what is being brought up, and not to what serves."""
-    coming, current = deployment.coming, deployment.current
-    if coming is None or replica.revision != coming.number:
-        return False
-    serves = current is not None and current.number == coming.number
-    return not (serves and current is not None and (replica.variant, replica.slot) in set(current.slots))
-
-
-def _is_last(deployment: Deployment, look: Look, replica: Replica) -> bool:
-    """Whether nobody else serves the variant: as long as somebody does, the endpoint goes on."""
-    gone = {failed.replica.id for failed in look.failed}
-    others = [r for r in deployment.replicas if r.state == tables.READY and r.id not in gone]
-    return not any(r.variant == replica.variant and r.revision == replica.revision for r in others)
-
-
-def _successor(deployment: Deployment, failed: Failed) -> Replica | None:
-    """Who comes in a failed replica's place; None where the place is no more."""
-    replica = failed.replica
-    place = replica.variant, replica.slot
-    revision = next((r for r in deployment.revisions if r.number == replica.revision and place in set(r.slots)), None)
-    if revision is None:
-        return None
-    failures = crashes.failures_after(replica.failures, replica.ready_us, failed.ended_us)
-    start_at_us = deployment.platform.clock.now_us() + crashes.pause_us(failures)
-    return deployment.new_replica(revision, replica.variant, replica.slot, failures=failures, start_at_us=start_at_us)
-
-
-def _why(deployment: Deployment, replica: Replica, variant: Variant, seen: Observation) -> str:
-    """What a replica that ended left as explanation: the model server's own text, else the verdict on its end."""
-    if seen.phase == "absent":
-        return "Its directory is gone."
-    try:
-        memory = fit_of(deployment, variant).limits.memory_bytes
-    except Refused:
-        memory = 0
-    end = failure.HostEnd(
-        host="model",
-        observation=seen,
-        failure_file=read_beginning(
-            Folder(deployment.opt_ml(replica), "output"), "failure", failure.FAILURE_FILE_LIMIT
-        ),
-        log_tail=[*output_reading.tail(deployment.directory(replica) / OUTPUT), *seen.lost_output_tail.splitlines()],
-        memory_limit_bytes=memory,
-    )
-    return failure.explain(end).message
+def _tell_log(deployment: Deployment, tx: Connection, replaced: Sequence[Failed], now_us: int) -> None:
+    """An endpoint that goes on has no FailureReason: its log says why replicas end."""
+    logs = deployment.platform.telemetry.of(deployment.row.account, deployment.row.region).logs
+    for failed in replaced:
+        told = wording.replaced(failed.why, crashes.pause_us(failed.ends) / 1e6)
+        event = (now_us // 1000, f"[sagebrush] {told}")
+        logs.append(tx, deployment.log_group, failed.replica.log_stream, [event])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -11,15 +12,16 @@ from sagebrush.inference import tables
 from sagebrush.inference.engine import command, ports
 from sagebrush.inference.engine.artefacts import Artefacts
 from sagebrush.inference.engine.variables import Surroundings, replica_variables
-from sagebrush.inference.model import containers
+from sagebrush.inference.model import containers, ignored, wording
 from sagebrush.inference.model.revisions import Variant
 from sagebrush.inference.reconcilers.deployment import Deployment
 from sagebrush.inference.reconcilers.provisions import fit_of, spec_of
 from sagebrush.inference.tables import Replica
 from sagebrush.substrate import faultpoints
+from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.compute import Bind, Environment, EnvironmentSpec, Fit, LaunchSpec, placing
 from sagebrush.substrate.compute.removal import remove_tree
-from sagebrush.substrate.errors import CallerError, JobFailure, Refused
+from sagebrush.substrate.errors import CallerError, Cancelled, JobFailure, Refused
 from sagebrush.substrate.identity import job_credentials
 
 BEFORE_LAUNCH = faultpoints.declare("inference.before-launch")
@@ -35,18 +37,40 @@ _FRONT_SOCKET = "front.sock"
 _FRONT_TARGET = "/opt/ml/front"
 
 
+@dataclass(frozen=True, slots=True)
+class _Launch:
+    """What one launch goes by."""
+
+    deployment: Deployment
+    replica: Replica
+    variant: Variant
+    environment: Environment
+    artefacts: Artefacts
+    spec: EnvironmentSpec
+    fit: Fit
+
+    @property
+    def own_server(self) -> bool:
+        """Whether the model brings a server of its own."""
+        return containers.has_own_server(self.variant.container)
+
+    @property
+    def private(self) -> bool:
+        """Whether it gets a network of its own."""
+        return self.own_server and self.deployment.platform.compute.private_network()
+
+
 def launch(
     deployment: Deployment, replica: Replica, variant: Variant, environment: Environment, artefacts: Artefacts
 ) -> None:
     """Start a replica that was not started yet, and record that. Raises Refused where it cannot be."""
-    fit, spec = fit_of(deployment, variant), spec_of(deployment, variant)
-    binds = _prepare(deployment, replica, artefacts)
+    spec, fit = spec_of(deployment, variant), fit_of(deployment, variant)
+    this = _Launch(deployment, replica, variant, environment, artefacts, spec, fit)
+    binds = _prepare(this)
     faultpoints.reach(BEFORE_LAUNCH)
-    deployment.platform.compute.launcher.launch(
-        _launch_spec(deployment, replica, variant, environment, artefacts, binds, fit, spec)
-    )
+    deployment.platform.compute.launcher.launch(_launch_spec(this, binds))
     faultpoints.reach(AFTER_LAUNCH)
-    record_launch(deployment, replica, _notices(spec, fit))
+    record_launch(deployment, replica, _notices(this))
     faultpoints.reach(AFTER_LAUNCH_RECORD)
 
 
@@ -65,77 +89,81 @@ def record_launch(deployment: Deployment, replica: Replica, lines: Sequence[str]
     deployment.write(record)
 
 
-def _prepare(deployment: Deployment, replica: Replica, artefacts: Artefacts) -> tuple[Bind, ...]:
+def _prepare(this: _Launch) -> tuple[Bind, ...]:
     """Make the replica's directory anew."""
-    root = deployment.opt_ml(replica)
+    deployment, placements = this.deployment, this.artefacts.placements
+    root, objects = deployment.opt_ml(this.replica), deployment.platform.objects
     try:
-        remove_tree(deployment.directory(replica))
+        remove_tree(deployment.directory(this.replica))
         for folder in _FOLDERS:
             (root / folder).mkdir(parents=True, exist_ok=True)
-        return placing.place(deployment.platform.objects, artefacts.placements, root, sandboxed=_sandboxed(deployment))
+        late = _late(deployment.platform.clock, this.variant.download_seconds)
+        return placing.place(objects, placements, root, sandboxed=_sandboxed(deployment), cancelled=late)
+    except Cancelled:
+        told = wording.not_placed(this.variant.download_seconds)
+        raise Refused(JobFailure("ClientError", told)) from None
     except OSError as error:
         where = error.filename2 or error.filename
-        told = f"{error.strerror or error} while placing {len(artefacts.placements)} files of the model ({where})"
+        told = f"{error.strerror or error} while placing {len(placements)} files of the model ({where})"
         raise Refused(JobFailure("InternalServerError", told)) from error
     except CallerError as error:
         raise Refused(JobFailure("ClientError", f"{error.code}: {error.message}")) from None
 
 
-def _launch_spec(
-    deployment: Deployment,
-    replica: Replica,
-    variant: Variant,
-    environment: Environment,
-    artefacts: Artefacts,
-    binds: tuple[Bind, ...],
-    fit: Fit,
-    spec: EnvironmentSpec,
-) -> LaunchSpec:
-    platform, opt_ml = deployment.platform, deployment.opt_ml(replica)
-    own_server = containers.has_own_server(variant.container)
-    private = own_server and platform.compute.private_network()
-    if private:
-        binds = (*binds, _front_bind(platform.settings.data_dir))
-    surroundings = Surroundings(
-        region=deployment.row.region,
-        # In a network of its own a replica has only its own loopback: there the relay listens.
-        endpoint_url=f"http://127.0.0.1:{platform.settings.port}" if private else platform.settings.endpoint_url,
-        credentials_token=_token(deployment, replica, variant),
-        framework=spec.algorithm or spec.name,
-        model_max_bytes=int(platform.settings.model_max_gib * 2**30),
-        root=None if _sandboxed(deployment) else opt_ml.absolute(),
-        port=_port(variant, private=private) if own_server else None,
-        relay=(platform.settings.port, f"{_FRONT_TARGET}/{_FRONT_SOCKET}") if private else None,
-    )
+def _late(clock: Clock, seconds: int) -> Callable[[], bool]:
+    """Whether so many seconds are over; never, where there are none."""
+    until = clock.monotonic_us() + seconds * 1_000_000
+    return lambda: bool(seconds) and clock.monotonic_us() > until
+
+
+def _launch_spec(this: _Launch, binds: tuple[Bind, ...]) -> LaunchSpec:
+    platform, opt_ml = this.deployment.platform, this.deployment.opt_ml(this.replica)
+    own_variables = containers.variables_of(this.variant.container)
     return LaunchSpec(
-        directory=deployment.directory(replica),
-        argv=command.argv(environment),
+        directory=this.deployment.directory(this.replica),
+        argv=command.argv(this.environment),
         opt_ml=opt_ml,
-        environment=environment,
+        environment=this.environment,
         host_name="model",
-        env=replica_variables(surroundings, artefacts, containers.variables_of(variant.container)),
-        binds=binds,
+        env=replica_variables(_surroundings(this), this.artefacts, own_variables),
+        binds=(*binds, _front_bind(platform.settings.data_dir)) if this.private else binds,
         hosts={"model": "127.0.0.1"},
-        limits=fit.limits,
+        limits=this.fit.limits,
         masked=platform.compute.masked,
         term_grace_seconds=GRACE_SECONDS,
-        listen=replica.sockets,
-        private_network=private,
+        listen=this.replica.sockets,
+        private_network=this.private,
     )
 
 
-def _token(deployment: Deployment, replica: Replica, variant: Variant) -> str:
-    row = deployment.row
-    claims = job_credentials.Claims(row.kind, replica.id, row.arn, variant.role_arn, replica.revision)
-    return job_credentials.issue(deployment.platform.identity, claims)
+def _surroundings(this: _Launch) -> Surroundings:
+    deployment, settings = this.deployment, this.deployment.platform.settings
+    return Surroundings(
+        region=deployment.row.region,
+        # In a network of its own a replica has only its own loopback: there the relay listens.
+        endpoint_url=f"http://127.0.0.1:{settings.port}" if this.private else settings.endpoint_url,
+        credentials_token=_token(this),
+        framework=this.spec.algorithm or this.spec.name,
+        model_max_bytes=int(settings.model_max_gib * 2**30),
+        timeout_seconds=this.replica.timeout_seconds,
+        root=None if _sandboxed(deployment) else deployment.opt_ml(this.replica).absolute(),
+        port=_port(this) if this.own_server else None,
+        relay=(settings.port, f"{_FRONT_TARGET}/{_FRONT_SOCKET}") if this.private else None,
+    )
 
 
-def _port(variant: Variant, *, private: bool) -> int:
+def _token(this: _Launch) -> str:
+    row, replica = this.deployment.row, this.replica
+    claims = job_credentials.Claims(row.kind, replica.id, row.arn, this.variant.role_arn, replica.revision)
+    return job_credentials.issue(this.deployment.platform.identity, claims)
+
+
+def _port(this: _Launch) -> int:
     """Where the variant's own server listens: many can at once on one port only where each has its own network."""
-    wanted = containers.own_port(variant.container)
+    wanted = containers.own_port(this.variant.container)
     if wanted is not None:
         return wanted
-    return containers.DEFAULT_PORT if private else ports.free_port()
+    return containers.DEFAULT_PORT if this.private else ports.free_port()
 
 
 def _front_bind(data_dir: Path) -> Bind:
@@ -150,8 +178,16 @@ def _sandboxed(deployment: Deployment) -> bool:
     return deployment.platform.compute.isolation() == "sandbox"
 
 
-def _notices(spec: EnvironmentSpec, fit: Fit) -> list[str]:
+def _notices(this: _Launch) -> list[str]:
     """The platform's own lines at the head of a replica's log."""
+    spec, fit = this.spec, this.fit
     asked = f"asked for {spec.asked_version}" if spec.asked_version else "any version asked for"
     lines = [f"Environment {spec.name}: {asked}, got {spec.got_version}.", *(f"{n}." for n in spec.notices)]
-    return [*lines, f"{fit.notice}."] if fit.notice else lines
+    lines += [f"{fit.notice}."] if fit.notice else []
+    return lines + [f"{member} is recorded and has no effect here." for member in _ignored(this)]
+
+
+def _ignored(this: _Launch) -> list[str]:
+    revision = this.deployment.revision_of(this.replica)
+    captured = ignored.of_capture(revision.capture if revision is not None else None)
+    return [*this.variant.ignored, *captured, *ignored.of_deployment(this.deployment.row.body.get("deployment_config"))]

@@ -43,10 +43,7 @@ class Routes:
             if self._written is None or version > self._written or not path.exists():
                 version, endpoints = platform.store.read(tables.all_routes)
                 faultpoints.reach(BEFORE_SNAPSHOT)
-                settings = platform.settings
-                snapshot.write(
-                    path, version=version, account=settings.account, region=settings.region, endpoints=endpoints
-                )
+                snapshot.write(path, version=version, endpoints=endpoints)
                 self._written = version
                 faultpoints.reach(AFTER_SNAPSHOT)
             return version

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from sagebrush.inference import tables
+from sagebrush.inference.model import routing
 from sagebrush.inference.reconcilers.deployment import RUNNING, endpoints_directory
 from sagebrush.substrate.compute.removal import remove_tree
 from sagebrush.substrate.platform import Platform
@@ -17,7 +18,6 @@ from sagebrush.substrate.resources import fetch_by_id
 
 _log = logging.getLogger(__name__)
 
-_SPOOL = "spool"
 _LOOKS, _PAUSE_US = 100, 100_000
 
 
@@ -47,7 +47,8 @@ def sweep(platform: Platform) -> int:
         try:
             # A record is there before its directory: what is listed and has none is nobody's.
             known = platform.store.read(partial(_is_known, endpoint.name))
-            replicas = [path for path in sorted(endpoint.iterdir()) if path.name != _SPOOL and path.is_dir()]
+            spool = platform.settings.data_dir / routing.spool(endpoint.name)
+            replicas = [path for path in sorted(endpoint.iterdir()) if path != spool and path.is_dir()]
             for replica in replicas:
                 if not known or platform.store.read(partial(tables.find_replica, replica_id=replica.name)) is None:
                     _end(platform, replica)

@@ -97,6 +97,8 @@ def upgrade():
     sa.Column('slot', sa.Integer(), nullable=False),
     sa.Column('state', sa.String(length=8), nullable=False),
     sa.Column('workers', sa.Integer(), nullable=False),
+    sa.Column('timeout_seconds', sa.Float(), nullable=False),
+    sa.Column('ends', sa.Integer(), nullable=False),
     sa.Column('failures', sa.Integer(), nullable=False),
     sa.Column('start_at_us', sa.BigInteger(), nullable=False),
     sa.Column('launched_us', sa.BigInteger(), nullable=True),
