@@ -21,14 +21,10 @@ from sagebrush.planes.front.invocations.service import Rules
 from sagebrush.server.data_directory import CONTROL_SOCKET, OBJECTS_SOCKET
 from sagebrush.server.process import Start, begin, run, settle
 from sagebrush.substrate.clock import SystemClock
+from sagebrush.substrate.front_door import ENCLOSED_SOCKET, PAGE_SOCKET, SNAPSHOT
 from sagebrush.substrate.settings import Settings
 
-#: Written by the control plane.
-SNAPSHOT: Final = Path("run/endpoints.json")
-ROUTING_SOCKET: Final = Path("run/routing.sock")
-#: Alone in a directory of its own: a sandbox that shows the directory finds the socket again after a restart of this
-#: process, one that shows the socket itself keeps the dead one. ``FRONT_SOCKET`` is another name of the same socket.
-ENCLOSED_SOCKET: Final = Path("run/front/front.sock")
+#: Another name of the socket for user code in a private network.
 FRONT_SOCKET: Final = Path("run/front.sock")
 
 
@@ -96,7 +92,7 @@ async def serve(start: Start) -> None:
         snapshot=SNAPSHOT,
         root=Path(),
         clock=SystemClock(),
-        page=listen(ROUTING_SOCKET, 0o600),
+        page=listen(PAGE_SOCKET, 0o600),
     )
     await door.start(socket.socket(fileno=start.listen_fd), listen(ENCLOSED_SOCKET, 0o666, FRONT_SOCKET))
     settle()

@@ -22,26 +22,19 @@ def grant(platform: Platform, question: Mapping[str, Any]) -> dict[str, Any]:
     key, action, resource = (_text(question, name) for name in ("access_key_id", "action", "resource"))
     token = question.get("session_token")
     found = platform.identity.lookup(key, str(token) if token else None)
-    context = {"sagemaker:TargetModel": [str(question["target_model"])]} if question.get("target_model") else {}
     source_ip = str(question.get("source_ip") or "")
     return {
         "secret": found.secret_access_key,
-        "principal": found.principal.arn,
-        "denied": _denied(platform, found.principal, action, resource, source_ip, context),
+        "denied": _denied(platform, found.principal, action, resource, source_ip),
         "seconds": _SECONDS,
     }
 
 
 def _denied(
-    platform: Platform,
-    principal: Principal,
-    action: str,
-    resource: str,
-    source_ip: str,
-    context: Mapping[str, list[str]],
+    platform: Platform, principal: Principal, action: str, resource: str, source_ip: str
 ) -> dict[str, Any] | None:
     try:
-        platform.identity.authorize(principal, action, resource, source_ip=source_ip, context=context)
+        platform.identity.authorize(principal, action, resource, source_ip=source_ip)
     except CallerError as error:
         # The runtime's API is REST: it refuses with 403 where the JSON services say 400.
         return {"code": error.code, "message": error.message, "status": 403}

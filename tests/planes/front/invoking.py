@@ -79,7 +79,7 @@ class GrantingPlane(EchoPlane):
         if key in self.denied:
             text = f"User: x is not authorized to perform: {question['action']} on resource: {question['resource']}"
             denied = {"code": "AccessDeniedException", "message": text, "status": 403}
-        return 200, {"secret": self.secrets[key], "principal": "x", "denied": denied, "seconds": self.seconds}
+        return 200, {"secret": self.secrets[key], "denied": denied, "seconds": self.seconds}
 
 
 class ModelWorker:

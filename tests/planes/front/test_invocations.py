@@ -266,7 +266,6 @@ def test_grants_are_remembered_per_key_and_resource(inferno: Start) -> None:
         "action": "sagemaker:InvokeEndpoint",
         "resource": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e",
         "source_ip": "127.0.0.1",
-        "target_model": None,
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+from sagebrush.substrate.front_door import CAPTURE_FOLDER
 from sagebrush.substrate.objects.locations import S3Location
 
 _DEPTH = 6  # variant/yyyy/mm/dd/hh/name
@@ -14,7 +15,7 @@ _DEPTH = 6  # variant/yyyy/mm/dd/hh/name
 
 def closed_files(spool: Path) -> Iterator[Path]:
     """Files that nobody writes any more, relative to the spool's folder of captured data, oldest first."""
-    root = spool / "capture"
+    root = spool / CAPTURE_FOLDER
     if root.is_dir():
         for path in sorted(root.glob("/".join("*" * _DEPTH))):
             if path.suffix == ".jsonl":
@@ -33,7 +34,7 @@ def variant_of(file: Path) -> str:
 
 def remove(spool: Path, file: Path, now: datetime) -> None:
     """Remove a file, and its hour's and day's folder once they are empty and the front door does not use them."""
-    path = spool / "capture" / file
+    path = spool / CAPTURE_FOLDER / file
     path.unlink(missing_ok=True)
     today, hour = list(file.parts[1:4]), file.parts[4]
     same_day = today == now.strftime("%Y %m %d").split()

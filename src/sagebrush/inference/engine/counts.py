@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sagebrush.substrate.front_door import COUNTS_PREFIX
 from sagebrush.substrate.telemetry import MetricPoint
 
 NAMESPACE = "AWS/SageMaker"
@@ -49,7 +50,7 @@ class _Totals:
 def files(spool: Path) -> list[str]:
     """The files of counts, oldest first."""
     try:
-        return sorted(path.name for path in spool.iterdir() if path.name.startswith("counters-"))
+        return sorted(path.name for path in spool.iterdir() if path.name.startswith(COUNTS_PREFIX))
     except FileNotFoundError:
         return []
 

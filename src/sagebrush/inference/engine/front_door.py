@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sagebrush.inference.engine.unix_sockets import connect
+from sagebrush.substrate.front_door import PAGE
 
-_QUESTION = b"GET /_sagebrush/routing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_QUESTION = f"GET {PAGE} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
 _MOST_BYTES = 16 << 20
 
 

@@ -22,6 +22,7 @@ from sagebrush.substrate.clock import Clock
 from sagebrush.substrate.compute import Bind, Environment, EnvironmentSpec, Fit, LaunchSpec, placing
 from sagebrush.substrate.compute.removal import remove_tree
 from sagebrush.substrate.errors import CallerError, Cancelled, JobFailure, Refused
+from sagebrush.substrate.front_door import ENCLOSED_SOCKET
 from sagebrush.substrate.identity import job_credentials
 
 BEFORE_LAUNCH = faultpoints.declare("inference.before-launch")
@@ -32,8 +33,6 @@ AFTER_LAUNCH_RECORD = faultpoints.declare("inference.after-launch-record")
 GRACE_SECONDS = 30.0
 _FOLDERS = ("model", "code", "input", "output")
 #: The platform's one URL as a Unix socket, in a directory of its own: so a sandbox finds it again after a restart.
-_FRONT = Path("run/front")
-_FRONT_SOCKET = "front.sock"
 _FRONT_TARGET = "/opt/ml/front"
 
 
@@ -148,7 +147,7 @@ def _surroundings(this: _Launch) -> Surroundings:
         timeout_seconds=this.replica.timeout_seconds,
         root=None if _sandboxed(deployment) else deployment.opt_ml(this.replica).absolute(),
         port=_port(this) if this.own_server else None,
-        relay=(settings.port, f"{_FRONT_TARGET}/{_FRONT_SOCKET}") if this.private else None,
+        relay=(settings.port, f"{_FRONT_TARGET}/{ENCLOSED_SOCKET.name}") if this.private else None,
     )
 
 
@@ -167,7 +166,7 @@ def _port(this: _Launch) -> int:
 
 
 def _front_bind(data_dir: Path) -> Bind:
-    front = data_dir / _FRONT
+    front = data_dir / ENCLOSED_SOCKET.parent
     front.mkdir(parents=True, exist_ok=True)
     # The replica's user must get through, whatever the operator's umask.
     front.chmod(0o755)

@@ -6,19 +6,17 @@ The snapshot is a projection of the stored routes: whatever a kill leaves of it,
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from sagebrush.inference import tables
 from sagebrush.inference.engine import front_door, snapshot
 from sagebrush.inference.engine.front_door import Routed
 from sagebrush.substrate import faultpoints
+from sagebrush.substrate.front_door import PAGE_SOCKET, SNAPSHOT
 from sagebrush.substrate.platform import Platform
 
 BEFORE_SNAPSHOT = faultpoints.declare("inference.before-snapshot")
 AFTER_SNAPSHOT = faultpoints.declare("inference.after-snapshot")
 
-SNAPSHOT = Path("run/endpoints.json")
-PAGE = Path("run/routing.sock")
 #: Seconds: a step may not hold its thread longer.
 _PATIENCE = 0.25
 
@@ -51,5 +49,5 @@ class Routes:
     def heard(self, platform: Platform) -> Routed | None:
         """What the front door says when it goes by the newest routes; None while it does not, or is away."""
         version = self.publish(platform)
-        routed = front_door.ask(platform.settings.data_dir / PAGE, _PATIENCE)
+        routed = front_door.ask(platform.settings.data_dir / PAGE_SOCKET, _PATIENCE)
         return routed if routed is not None and routed.version >= version else None

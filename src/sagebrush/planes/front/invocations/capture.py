@@ -20,6 +20,7 @@ import orjson
 
 from sagebrush.planes.front.invocations.snapshot import Capture
 from sagebrush.substrate.clock import Clock, to_datetime
+from sagebrush.substrate.front_door import CAPTURE_FOLDER
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class CaptureFiles:
         moment = to_datetime(at_us)
         folder = self._root / directory
         # One by one from the spool on: what was removed with its endpoint must not come back.
-        for name in ("", "capture", variant, *moment.strftime("%Y %m %d %H").split()):
+        for name in ("", CAPTURE_FOLDER, variant, *moment.strftime("%Y %m %d %H").split()):
             folder = folder / name
             with contextlib.suppress(FileExistsError):
                 folder.mkdir()
@@ -185,7 +186,7 @@ def append_whole(descriptor: int, data: bytes, size: int) -> None:
 
 def recover(root: Path, directory: str) -> None:
     """Close the files that a former process left open in a spool; a line that it did not finish is cut off."""
-    for path in (root / directory / "capture").glob(f"*/*/*/*/*/*.jsonl{OPEN}"):
+    for path in (root / directory / CAPTURE_FOLDER).glob(f"*/*/*/*/*/*.jsonl{OPEN}"):
         try:
             data = path.read_bytes()
             whole = data.rfind(b"\n") + 1

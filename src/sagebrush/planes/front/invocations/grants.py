@@ -22,6 +22,7 @@ from sagebrush.substrate.errors import CallerError
 
 log = logging.getLogger(__name__)
 
+_ACTION: Final = "sagemaker:InvokeEndpoint"
 _REMEMBERED: Final = 4096
 #: A refusal is asked again after this long: a permission that was given should soon work.
 _REFUSAL_SECONDS: Final = 1.0
@@ -61,9 +62,8 @@ class GrantsAway(Exception):
 class Grants:
     """The grants of this process."""
 
-    def __init__(self, control: Backend, action: str = "sagemaker:InvokeEndpoint"):
+    def __init__(self, control: Backend):
         self._control = control
-        self._action = action
         self._loop = asyncio.get_running_loop()
         self._known: OrderedDict[GrantKey, Grant] = OrderedDict()
         self._complained_at = float("-inf")
@@ -138,10 +138,9 @@ class Grants:
             {
                 "access_key_id": access_key_id,
                 "session_token": None if token is None else token.decode("utf-8", "replace"),
-                "action": self._action,
+                "action": _ACTION,
                 "resource": resource,
                 "source_ip": source_ip.decode("latin-1"),
-                "target_model": None,  # Endpoints of several models are not served yet.
             }
         ).encode()
         request = (

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from sagebrush.planes.front.heads import END
+from sagebrush.substrate.front_door import PAGE
 
-PATH: Final = b"/_sagebrush/routing"
+PATH: Final = PAGE.encode()
 _MAX_HEAD: Final = 16 * 1024
 
 #: Called with what to answer, once that is known.

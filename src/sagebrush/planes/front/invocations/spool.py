@@ -21,6 +21,7 @@ import orjson
 from sagebrush.planes.front.invocations.capture import CaptureFiles, Record, append_whole, recover
 from sagebrush.planes.front.invocations.counts import Second
 from sagebrush.substrate.clock import Clock
+from sagebrush.substrate.front_door import COUNTS_PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class _CountsFile:
             with contextlib.suppress(FileExistsError):
                 self._directory.mkdir()
             self._began_us = max(self._clock.now_us(), self._began_us + 1)
-            self._path = self._directory / f"counters-{self._began_us:016d}.jsonl"
+            self._path = self._directory / f"{COUNTS_PREFIX}{self._began_us:016d}.jsonl"
             self._size = 0
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
