@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import socket
@@ -53,7 +54,8 @@ class Replica:
         for number, listener in enumerate(listeners):
             listener.bind(str(directory / f"s{number}"))
             listener.listen(128)
-        kept = [os.dup2(listener.fileno(), 200 + i) for i, listener in enumerate(listeners)]
+        # Numbers above those they shall get, and free: whatever else this process has open.
+        kept = [fcntl.fcntl(listener, fcntl.F_DUPFD_CLOEXEC, 3 + workers) for listener in listeners]
         variables = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(SOURCE),
@@ -62,7 +64,7 @@ class Replica:
             "SAGEBRUSH_LISTEN_FDS": str(workers),
         }
         # What the shim does: the sockets as descriptors 3 and on.
-        moves = "; ".join(f"os.dup2({200 + i}, {3 + i})" for i in range(workers))
+        moves = "; ".join(f"os.dup2({k}, {3 + i})" for i, k in enumerate(kept))
         command = [python, "-m", "sagebrush.runtime.serving"]
         start = f"import os; {moves}; {before or 'pass'}; os.execv({python!r}, {command})"
         self._log = (directory / "log").open("wb")
