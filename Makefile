@@ -6,6 +6,7 @@ SHELL := /bin/bash
 # Any Python from 3.11 on: make PYTHON=python3.12 setup
 PYTHON ?= python3
 BIN := .venv/bin
+COMPILED := PYTHONPATH=$(CURDIR)/build/compiled/site
 SDK := build/clients/v2
 SETUP := .venv/.set-up
 CLIENTS := $(SDK)/.set-up
@@ -39,6 +40,8 @@ test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, Post
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not journey and not fault" -n 2
 	$(BIN)/pytest -m "journey or fault" -n 2
+	$(MAKE) --silent compiled
+	$(COMPILED) $(BIN)/pytest -n 2 tests/planes/front
 
 .PHONY: clients
 clients: $(CLIENTS) ## Install the SageMaker SDK and the AWS CLI in an environment of their own (build/clients)
@@ -48,14 +51,22 @@ coverage: $(SETUP) ## Write docs/coverage.md: which operations are served, and h
 	$(BIN)/python -m sagebrush.server.coverage
 
 .PHONY: bench
-bench: $(SETUP) $(CLIENTS) ## Run the benchmarks, one after another; best on a quiet machine
+bench: $(SETUP) $(CLIENTS) compiled ## Run the benchmarks, one after another; best on a quiet machine
 	@missed=""; for module in $$(cd benchmarks && ls *.py | grep -v '^_\|^serving_peers' | sed 's/\.py$$//'); do \
-		echo "== $$module"; $(BIN)/python -m benchmarks.$$module || missed="$$missed $$module"; \
+		echo "== $$module"; $(COMPILED) $(BIN)/python -m benchmarks.$$module || missed="$$missed $$module"; \
 	done; test -z "$$missed" || { echo "Claims that did not hold:$$missed" >&2; exit 1; }
 
 .PHONY: bench-peers
-bench-peers: $(SETUP) $(CLIENTS) ## Compare serving with six other servers (as root; installs them, 2.6 GB, in build/)
-	$(BIN)/python -m benchmarks.serving_peers
+bench-peers: $(SETUP) $(CLIENTS) compiled ## Compare serving with six other servers (as root; installs them, 2.6 GB, in build/)
+	$(COMPILED) $(BIN)/python -m benchmarks.serving_peers
+
+# In a copy: what is compiled beside its source would hide later changes of it.
+.PHONY: compiled
+compiled: $(SETUP) ## Compile the front door (a minute, with gcc) into build/compiled, to test and measure it
+	rm -rf build/compiled && mkdir -p build/compiled/source
+	tar c pyproject.toml README.md src | tar x -C build/compiled/source
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(BIN)/pip install --quiet --no-deps --target build/compiled/site build/compiled/source
+	rm -rf build/compiled/source
 
 .PHONY: clean
 clean: ## Remove what was built here; never data directories

@@ -63,6 +63,7 @@ def main() -> None:
                 hop.one.append(load.run(hop.port, hop.requests, 1, options.seconds, hop.counted, cpu=cpu))
                 hop.eight.append(load.run(hop.port, hop.requests, 8, options.seconds, hop.counted, cpu=cpu))
         where = "unpinned" if cpu is None else f"everything on CPU {cpu}"
+        print(f"The front door is {endpoint.form()}.")
         print(f"{options.rounds} rounds of {options.seconds:g} s, interleaved, {where}; medians (least to most)")
         holds = report(hops)
     sys.exit(0 if holds else 1)

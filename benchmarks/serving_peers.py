@@ -26,7 +26,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.serving import installing, load, model, processes, programs, sides
+from benchmarks.serving import endpoint, installing, load, model, processes, programs, sides
 from benchmarks.serving.peers.table import FASTAPI, PEERS
 from sagebrush.substrate.compute.shim import kernel, network
 
@@ -59,6 +59,7 @@ def main() -> None:
             # Each round begins with another side: what heats up or wears off falls on all alike.
             for side in running[number % len(running) :] + running[: number % len(running)]:
                 measure(side, options.seconds)
+        print(f"The front door is {endpoint.form()}.")
         print(f"{options.rounds} rounds of {options.seconds:g} s, sides interleaved; medians (least to most)")
         holds = report(running, bare, refused)
     sys.exit(0 if holds else 1)

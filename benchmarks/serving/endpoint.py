@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -18,6 +19,7 @@ from tests.journeys.running import RunningPlatform, discard, start_platform
 from tests.journeys.serving import BUCKET, Endpoints
 
 from benchmarks.serving import load
+from sagebrush.planes.front import connection
 
 #: Distinct requests of one load: what a front door could remember of one request would not show otherwise.
 DISTINCT = 256
@@ -27,6 +29,11 @@ ONE_WORKER = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
+
+
+def form() -> str:
+    """Whether it is the compiled front door that is measured (``make compiled``) or the Python of the checkout."""
+    return "Python" if Path(connection.__file__).suffix == ".py" else "compiled"
 
 
 @dataclass

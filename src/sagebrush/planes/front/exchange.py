@@ -123,9 +123,10 @@ class Exchange:
     def upstream_data(self, data: bytes) -> None:
         try:
             if self.response is None:
-                data = self._take_response_head(self._response_bytes + data)
-                if self.response is None:
+                rest = self._take_response_head(self._response_bytes + data)
+                if rest is None:
                     return
+                data = rest
             self._take_response_body(data)
         except (BadHead, BadBody) as error:
             log.error("the %s plane answered what is not HTTP: %s", self.backend.name, error)
@@ -208,15 +209,15 @@ class Exchange:
 
     # The response
 
-    def _take_response_head(self, data: bytes) -> bytes:
-        """Read heads up to the final one; informational ones pass at once. Returns what follows."""
+    def _take_response_head(self, data: bytes) -> bytes | None:
+        """Read heads up to the final one; informational ones pass at once. Returns what follows; None until it ends."""
         while True:
             end = data.find(END)
             if end < 0:
                 if len(data) > _MAX_RESPONSE_HEAD:
                     raise BadHead("the response head does not end")
                 self._response_bytes = data
-                return b""
+                return None
             raw, data = data[: end + len(END)], data[end + len(END) :]
             head = parse_response_head(raw)
             if not head.informational:

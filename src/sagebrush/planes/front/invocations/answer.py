@@ -46,9 +46,10 @@ class Answer:
         if not self.begun and self._take_whole(data):
             return
         if self.head is None:
-            data = self._take_head(self._raw + data if self._raw else data)
-            if self.head is None:
+            rest = self._take_head(self._raw + data if self._raw else data)
+            if rest is None:
                 return
+            data = rest
         if self.done and data:
             self.reusable = False  # More than announced: that connection is not to be trusted.
         elif data:
@@ -82,14 +83,15 @@ class Answer:
         self.reusable = not head.close
         return True
 
-    def _take_head(self, data: bytes) -> bytes:
+    def _take_head(self, data: bytes) -> bytes | None:
+        """What follows the head; None as long as that has not ended."""
         while True:
             end = data.find(END)
             if end < 0:
                 if len(data) > _MAX_HEAD:
                     raise BadHead("the head of the answer does not end")
                 self._raw = data
-                return b""
+                return None
             raw, data = data[: end + 4], data[end + 4 :]
             head = _remembered(raw) if end < _REMEMBERED else _parse(raw)
             if head.status >= 200:

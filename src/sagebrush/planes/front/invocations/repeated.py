@@ -74,10 +74,10 @@ class RepeatedHead:
         self.forwarded = forwarded_lines(head)
         self.size = len(head.raw)
         self._claim = claim
-        self._date = slice(*places[_DATE])
-        self._length = slice(*places[_LENGTH])
-        self._signature = slice(*places[_AUTHORIZATION])
-        self._attempt = slice(*places[_ATTEMPT]) if _ATTEMPT in places else None
+        self._date = places[_DATE]
+        self._length = places[_LENGTH]
+        self._signature = places[_AUTHORIZATION]
+        self._attempt = places.get(_ATTEMPT)
         self._attempt_is_signed = _ATTEMPT in claim.names
         self._current = b""
         self._now: datetime | None = None
@@ -91,7 +91,7 @@ class RepeatedHead:
         for start, literal in self._literals:
             if not data.startswith(literal, start):
                 return None
-        length, date = data[self._length], data[self._date]
+        length, date = _in(self._length, data), _in(self._date, data)
         payload = data[self.size :]
         if not length.isdigit() or int(length) != len(payload):
             return None
@@ -104,11 +104,11 @@ class RepeatedHead:
         if self._attempt is None:
             request = self._canonical % (date, digest)
         else:
-            attempt = data[self._attempt]
+            attempt = _in(self._attempt, data)
             if not attempt.replace(b"-", b"").isalnum():
                 return None
             request = self._canonical % ((attempt, date, digest) if self._attempt_is_signed else (date, digest))
-        return payload if everyday.signs(self._pads, self._claim, date, request, data[self._signature]) else None
+        return payload if everyday.signs(self._pads, self._claim, date, request, _in(self._signature, data)) else None
 
     def _is_current(self, date: bytes, now: datetime) -> bool:
         if not everyday.is_current(self._claim, date, now):
@@ -181,6 +181,10 @@ def _canonical(head: RequestHead, claim: Everyday) -> bytes:
         parts.append(b"%b:%b\n" % (_fixed(name), value))
     parts.append(b"\n%b\n%%b" % _fixed(claim.signed))
     return b"".join(parts)
+
+
+def _in(place: Place, data: bytes) -> bytes:
+    return data[place.start : place.end]
 
 
 def _fixed(text: bytes) -> bytes:

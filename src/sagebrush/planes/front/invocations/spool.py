@@ -26,11 +26,11 @@ from sagebrush.substrate.front_door import COUNTS_PREFIX
 log = logging.getLogger(__name__)
 
 #: Captured records that may wait to be written: so many, and so many bytes of bodies.
-_MOST_RECORDS: Final = 10_000
+_MOST_RECORDS = 10_000
 _MOST_BYTES: Final = 64 * 1024 * 1024
 #: Lines of counts that wait while the disk takes none: an hour of one variant's.
 _MOST_LINES: Final = 3600
-_COUNTS_FILE_BYTES: Final = 1_000_000
+_COUNTS_FILE_BYTES = 1_000_000
 _BATCH: Final = 500
 
 
@@ -66,7 +66,7 @@ class Spool:
         self._files = files or CaptureFiles(root, clock)
         self._counters: dict[str, _CountsFile] = {}
         self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._writer: threading.Thread | None = None
         # Each counted up by one thread alone: the loop's, and the writer's.
         self._given = self._given_bytes = 0
         self._taken = self._taken_bytes = 0
@@ -98,16 +98,16 @@ class Spool:
 
     def close(self) -> None:
         """Write what is left and end."""
-        if self._thread is None:
+        if self._writer is None:
             return
         self._jobs.put(_Flush(frozenset(), lambda: None, last=True))
-        self._thread.join()
-        self._thread = None
+        self._writer.join()
+        self._writer = None
 
     def _put(self, job: _Job) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
-            self._thread.start()
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._run, name="spool", daemon=True)
+            self._writer.start()
         self._jobs.put(job)
 
     # On the writer's thread
