@@ -248,7 +248,7 @@ def test_several_workers_answer_at_once(endpoints: Endpoints, name: str) -> None
 
 
 def test_a_model_brings_its_own_server(endpoints: Endpoints, name: str) -> None:
-    """Any program that listens on 8080; two at once, on the same port."""
+    """Any program that listens on 8080; ten at once, on the same port."""
     server = """#!/usr/bin/env python3
 import http.server, os
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -264,13 +264,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
 """
     artefact = archive_of({"code/serve": server})
-    for suffix in ("one", "two"):
+    suffixes = [f"n{number}" for number in range(10)]
+    for suffix in suffixes:
         endpoints.model(f"{name}-{suffix}", artefact, SAGEMAKER_PROGRAM="serve", SUFFIX=suffix)
-    endpoints.config(name, *({"VariantName": s, "ModelName": f"{name}-{s}"} for s in ("one", "two")))
+    endpoints.config(name, *({"VariantName": s, "ModelName": f"{name}-{s}"} for s in suffixes))
     endpoints.create(name)
     described = endpoints.settled(name)
     assert described["EndpointStatus"] == "InService", described.get("FailureReason")
-    for suffix in ("one", "two"):
+    for suffix in suffixes:
         answer = endpoints.runtime.invoke_endpoint(EndpointName=name, Body=b"-x", TargetVariant=suffix)
         assert answer["Body"].read() == f"{suffix}-x".encode()
 
