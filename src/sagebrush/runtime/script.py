@@ -14,6 +14,7 @@ import os
 import sys
 from types import FrameType
 
+from sagebrush.runtime import aws_modules
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.training_environment import TrainingEnvironment
 
@@ -103,6 +104,7 @@ def _run_python(path: str, code: str, arguments: list[str]) -> int:
 
     sys.argv = [path, *arguments]
     sys.path.insert(0, code)
+    aws_modules.make_importable()
     try:
         runpy.run_path(path, run_name="__main__")
     except SystemExit as exit_:

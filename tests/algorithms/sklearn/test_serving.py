@@ -108,6 +108,20 @@ def test_one_row_may_stand_alone(start: Start, models: Path, truth: dict[str, An
         assert json.loads(replica.ask(body, content_type)[1]) == pytest.approx(truth["linear"][:1])
 
 
+def test_null_is_a_missing_number_and_a_request_without_a_type_is_json(
+    start: Start, models: Path, truth: dict[str, Any]
+) -> None:
+    code = "import math\ndef predict_fn(data, model): return [[math.isnan(cell) for cell in row] for row in data]\n"
+    replica = start({"model.joblib": (models / "linear.joblib").read_bytes(), "code/inference.py": code})
+    assert replica.ask("[[1, null], [2.5, 3]]", "") == (200, b"[[false, true], [false, false]]")
+
+
+def test_what_a_mac_puts_into_archives_is_no_model(start: Start, models: Path, truth: dict[str, Any]) -> None:
+    model = (models / "linear.joblib").read_bytes()
+    replica = start({"iris.joblib": model, "._iris.joblib": b"\0\5\x16\7", ".DS_Store": b"x"})
+    assert json.loads(replica.ask(json.dumps(truth["rows"]))[1]) == pytest.approx(truth["linear"])
+
+
 def test_one_column_is_not_taken_for_one_row(start: Start, models: Path, truth: dict[str, Any]) -> None:
     replica = start({"model.joblib": (models / "one.joblib").read_bytes()})
     column = "\n".join(repr(row[0]) for row in truth["rows"])
@@ -145,7 +159,7 @@ def test_requests_that_cannot_be_answered_are_told(start: Start, models: Path) -
         ),
         ("rubbish", "application/x-npz", (400, "The body is not application/x-npz: ")),
         ("x", "image/png", (415, "Content type image/png is not supported; it may be application/json, text/csv, ")),
-        ("x", "", (415, "Content type (none) is not supported")),
+        ("x", "", (400, "The body is not application/json: Expecting value")),
     ):
         status, told = replica.ask(body, content_type)
         assert (status, told.decode()[: len(expected[1])]) == expected

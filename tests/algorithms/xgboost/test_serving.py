@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +44,15 @@ stopped = xgb.train({"max_depth": 8, "eta": 0.9}, dm(diabetes), 60, evals=[(dm(t
                     early_stopping_rounds=5, verbose_eval=False)
 assert stopped.best_iteration + 1 < stopped.num_boosted_rounds()
 keep("stopped", stopped, diabetes[:7, 1:], iteration_range=(0, stopped.best_iteration + 1))
-(target / "pickled").write_bytes(pickle.dumps(xgb.train(binary, dm(cancer), 12)))
+booster = xgb.train(binary, dm(cancer), 12)
+(target / "pickled").write_bytes(pickle.dumps(booster))
+(target / "pickled-long-ago").write_bytes(pickle.dumps(booster, protocol=0))
+import joblib
+joblib.dump(booster, target / "joblib")
+joblib.dump(booster, target / "joblib-compressed", compress=3)
+classifier = xgb.XGBClassifier(n_estimators=12, max_depth=3, seed=3).fit(cancer[:, 1:], cancer[:, 0])
+(target / "classifier").write_bytes(pickle.dumps(classifier))
+truth["classifier"] = {"rows": few.tolist(), "direct": classifier.predict_proba(few)[:, 1].tolist()}
 (target / "truth.json").write_text(json.dumps(truth))
 print(json.dumps("done"))
 """
@@ -81,6 +91,11 @@ def from_csv(body: bytes) -> Any:
     return [row[0] for row in rows] if all(len(row) == 1 for row in rows) else rows
 
 
+def single(values: list[float]) -> list[float]:
+    """As they are in 32 bits."""
+    return array("f", values).tolist()
+
+
 KINDS = ["binary", "missing", "hinge", "softprob", "softmax", "regression", "linear", "dart", "stopped"]
 
 
@@ -115,10 +130,81 @@ def test_the_type_of_answers_for_clients_that_name_none_can_be_set(start: Start,
     assert json.loads(replica.ask(as_csv(rows), "text/csv")[1])["predictions"][0] == {"score": direct[0]}
 
 
+def test_the_rows_of_csv_have_lines_since_one_version(start: Start, models: Path) -> None:
+    rows, direct = truth(models, "binary")
+    body = as_csv(rows)
+    for version, end in (("1.7-1", "\n"), ("1.2-2", "\n"), ("3.0-5", "\n")):
+        lines = "".join(f"{value}{end}" for value in direct)
+        assert serving(start, models, "binary", SAGEBRUSH_FRAMEWORK_VERSION=version).ask(body, "text/csv") == (
+            200,
+            lines.encode(),
+        )
+    for version in ("1", "0.90-2-cpu-py3", "1.0-1", "1.2-1"):
+        replica = serving(start, models, "binary", SAGEBRUSH_FRAMEWORK_VERSION=version)
+        assert replica.ask(body, "text/csv") == (200, ",".join(map(str, direct)).encode())
+
+
+def test_a_batch_transform_gets_classes_in_brackets(start: Start, models: Path) -> None:
+    rows, direct = truth(models, "softprob")
+    status, body = serving(start, models, "softprob", SAGEMAKER_BATCH="true").ask(as_csv(rows), "text/csv")
+    assert (status, [json.loads(line) for line in body.decode().splitlines()]) == (200, direct)
+
+
+def test_what_is_answered_can_be_selected(start: Start, models: Path) -> None:
+    rows, direct = truth(models, "binary")
+    names = "predicted_label,labels,probability,probabilities,raw_score,raw_scores,predicted_score"
+    replica = serving(start, models, "binary", SAGEMAKER_INFERENCE_OUTPUT=names)
+    body = as_csv(rows)
+    answered = json.loads(replica.ask(body, "text/csv", "application/json")[1])["predictions"]
+    assert math.isnan(answered[0].pop("predicted_score"))
+    assert answered[0] == {
+        "predicted_label": int(direct[0] > 0.5),
+        "labels": [0, 1],
+        "probability": direct[0],
+        "probabilities": [1 - direct[0], direct[0]],
+        "raw_score": direct[0],
+        "raw_scores": [1 - direct[0], direct[0]],
+    }
+    assert "predicted_score will be NaN" in replica.log
+    assert replica.ask(body, "text/csv", "image/png")[0] == 406
+
+    rows, direct = truth(models, "softprob")
+    replica = serving(start, models, "softprob", SAGEMAKER_INFERENCE_OUTPUT="predicted_label, probabilities")
+    labels = [scores.index(max(scores)) for scores in direct]
+    lines = replica.ask(as_csv(rows), "text/csv", "application/jsonlines")[1].splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"predicted_label": label, "probabilities": scores} for label, scores in zip(labels, direct, strict=True)
+    ]
+    first = replica.ask(as_csv(rows), "text/csv")[1].decode().splitlines()[0]
+    assert first == f'{labels[0]},"{direct[0]}"'
+    records = replica.ask(as_csv(rows), "text/csv", "application/x-recordio-protobuf")[1]
+    assert records.count(b"predicted_label") == len(rows)
+
+
+def test_of_other_objectives_nothing_can_be_selected(
+    start: Start, models: Path, algorithm_environment: AlgorithmEnvironment
+) -> None:
+    program = "import sys, xgboost as xgb, numpy as np\nd = xgb.DMatrix(np.eye(4), np.arange(4) + 1)\n"
+    program += "xgb.train({'objective': 'count:poisson'}, d, 1).save_model(sys.argv[1])\nprint(1)"
+    algorithm_environment.compute(program, models / "poisson.ubj")
+    replica = serving(start, models, "poisson", SAGEMAKER_INFERENCE_OUTPUT="predicted_score")
+    assert replica.ended() == 1
+    assert "this one has count:poisson" in replica.failure
+
+
 @pytest.mark.parametrize("mark", [";", "\t", "|", " "])
 def test_csv_may_be_separated_otherwise(start: Start, models: Path, mark: str) -> None:
     rows, direct = truth(models, "binary")
     assert from_csv(serving(start, models, "binary").ask(as_csv(rows, mark), "text/csv")[1]) == direct
+
+
+def test_csv_as_other_programs_write_it(start: Start, models: Path) -> None:
+    rows, direct = truth(models, "missing")
+    replica = serving(start, models, "missing")
+    plain = as_csv(rows)
+    quoted = "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in plain.split("\n"))
+    for body in (plain.replace(",", ", "), plain.replace("\n", "\r\n") + "\r\n", quoted):
+        assert from_csv(replica.ask(body, "text/csv")[1]) == direct
 
 
 def test_long_csv_is_the_same(start: Start, models: Path) -> None:
@@ -183,9 +269,28 @@ def test_classes_of_an_ensemble_are_voted_on(start: Start, models: Path) -> None
     assert from_csv(start({"a": body, "b": body, "c": body}).ask(as_csv(rows), "text/csv")[1]) == direct
 
 
-def test_a_pickled_booster_is_a_model_too(start: Start, models: Path) -> None:
+def test_what_is_no_model_beside_the_model_is_left_out(start: Start, models: Path) -> None:
     rows, direct = truth(models, "binary")
-    replica = start({"xgboost-model": (models / "pickled").read_bytes()})
+    model = (models / "binary.ubj").read_bytes()
+    replica = start({"xgboost-model": model, "._xgboost-model": b"\0\5\x16\7", ".DS_Store": b"x", "notes.txt": b"hi"})
+    assert from_csv(replica.ask(as_csv(rows), "text/csv")[1]) == direct
+    assert "Left out: notes.txt cannot be loaded" in replica.log
+    assert "DS_Store" not in replica.log
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("pickled", "binary"),
+        ("pickled-long-ago", "binary"),
+        ("joblib", "binary"),
+        ("joblib-compressed", "binary"),
+        ("classifier", "classifier"),
+    ],
+)
+def test_a_pickle_is_a_model_too(start: Start, models: Path, file: str, name: str) -> None:
+    rows, direct = truth(models, name)
+    replica = start({"xgboost-model": (models / file).read_bytes()})
     assert from_csv(replica.ask(as_csv(rows), "text/csv")[1]) == direct
 
 
@@ -194,7 +299,7 @@ def test_requests_that_cannot_be_answered_are_told(start: Start, models: Path) -
     replica = serving(start, models, "binary")
     width = len(rows[0])
     for body, content_type, expected in (
-        ("", "text/csv", (400, "The body is empty: at least one row is needed.")),
+        ("", "text/csv", (204, "")),
         ("\n \n", "text/csv", (400, "The body is empty: at least one row is needed.")),
         ("1,2\n3,abc", "text/csv", (400, "Line 2, column 2 of the CSV is 'abc', not a number. CSV has no header.")),
         ("1,2\n3", "text/csv", (400, "Line 2 of the CSV has 1 columns, the first has 2.")),
@@ -204,12 +309,18 @@ def test_requests_that_cannot_be_answered_are_told(start: Start, models: Path) -
         ("-1:2", "text/libsvm", (400, "Line 1 of the LibSVM data: -1 is not a feature number")),
         (b"\xff\xfe", "text/csv", (400, "The body is not text/csv: 'utf-8' codec can't decode byte 0xff")),
         ("PAR1", "application/x-parquet", (400, "The body is not application/x-parquet: ")),
-        ("1", "image/png", (415, "Content type image/png is not supported; it may be text/csv, text/libsvm or")),
-        ("1", "application/x-recordio-protobuf", (415, "Content type application/x-recordio-protobuf is not supp")),
+        ("1", "image/png", (415, "Content type image/png is not supported; it may be text/csv, text/libsvm, app")),
+        (
+            "1",
+            "application/x-recordio-protobuf",
+            (400, "The body is not application/x-recordio-protobuf: record 1 ends"),
+        ),
+        ("0:1\n9999999999:1", "text/libsvm", (400, "Line 2 of the LibSVM data: 9999999999 is not a feature number")),
         ("[1]", "application/json", (415, "Content type application/json is not supported")),
     ):
         status, told = replica.ask(body, content_type)
         assert (status, told.decode()[: len(expected[1])]) == expected
+        assert b"\n" not in told
     assert replica.ask(as_csv(rows), "text/csv")[0] == 200
 
 
@@ -244,7 +355,10 @@ def test_a_script_gets_a_matrix_of_xgboosts_and_answers_plainly(start: Start, mo
     files = {"xgboost-model": (models / "softprob.ubj").read_bytes()}
     replica = start(files | {"code/inference.py": code})
     assert json.loads(replica.ask(as_csv(rows), "text/csv")[1]) == direct
-    assert from_csv(replica.ask(as_csv(rows), "text/csv", "text/csv")[1]) == direct
+    # With as few digits as tell numbers of 32 bits apart.
+    answered = from_csv(replica.ask(as_csv(rows), "text/csv", "text/csv")[1])
+    assert [single(row) for row in answered] == direct
+    assert answered != direct
     own = code + "def predict_fn(data, model): return type(data).__name__\n"
     assert start(files | {"code/inference.py": own}).ask(as_csv(rows), "text/csv") == (200, b'"DMatrix"')
 

@@ -129,10 +129,10 @@ def test_an_exception_may_bring_a_status(unruly: Replica) -> None:
 
 
 def test_nonsense_is_named(unruly: Replica) -> None:
-    for what, kind in (("set", b"set"), ("none", b"NoneType")):
+    for what, kind in (("set", b"a set"), ("none", b"None")):
         status, body = unruly.ask(json.dumps(what))
         assert status == 500
-        assert body.startswith(b"output_fn returned a %b, which cannot be sent as application/json" % kind)
+        assert body.startswith(b"output_fn returned %b, which cannot be sent as application/json" % kind)
 
 
 def test_a_body_that_the_users_code_cannot_read_is_its_error(unruly: Replica) -> None:

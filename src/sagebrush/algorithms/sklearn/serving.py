@@ -22,7 +22,7 @@ _IMPORTS = ("joblib", "sklearn.pipeline", "sklearn.linear_model")
 
 def defaults(*, with_code: bool) -> Defaults:
     """With a script, its input comes in 32 bits, as the image's own default makes it; else in as many as it has."""
-    return Defaults(_script_input_fn if with_code else input_fn, codecs.encode, model_fn, predict_fn)
+    return Defaults(script_input_fn if with_code else input_fn, codecs.encode, model_fn, predict_fn)
 
 
 def preload(*, with_code: bool) -> None:
@@ -40,7 +40,9 @@ def model_fn(directory: str) -> Any:
 
 
 def _model_file(root: Path) -> Path:
-    names = sorted(path.name for path in root.iterdir() if path.is_file()) if root.is_dir() else []
+    files = (path for path in root.iterdir() if path.is_file()) if root.is_dir() else ()
+    # Archives made on a Mac hold a ._model.joblib for every model.joblib.
+    names = sorted(path.name for path in files if not path.name.startswith("."))
     fitting = [name for name in _NAMES if name in names] or [name for name in names if name.endswith(_SUFFIXES)]
     if len(fitting) == 1 or (fitting and fitting[0] in _NAMES):
         return root / fitting[0]
@@ -59,7 +61,8 @@ def input_fn(body: bytes, content_type: str) -> Any:
     return data.reshape(1, -1) if data.ndim == 1 else data
 
 
-def _script_input_fn(body: bytes, content_type: str) -> Any:
+def script_input_fn(body: bytes, content_type: str) -> Any:
+    """The same; numbers in JSON and CSV in 32 bits. Raises Refused."""
     data = input_fn(body, content_type)
     if codecs.media_type(content_type) not in (codecs.JSON, codecs.CSV):
         return data
@@ -73,7 +76,7 @@ def predict_fn(data: Any, model: Any) -> Any:
     """One prediction for each row. What the model does not take is the client's fault."""
     if not hasattr(model, "predict"):
         raise TypeError(
-            f"The model is a {type(model).__name__}, which has no predict(): define predict_fn(data, model) in the "
+            f"The model is {codecs.named(model)}, which has no predict(): define predict_fn(data, model) in the "
             "model's code."
         )
     try:

@@ -12,19 +12,28 @@ import importlib
 import json
 import os
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sagebrush.algorithms.xgboost import content
 from sagebrush.algorithms.xgboost.lean_imports import lean_imports
+from sagebrush.algorithms.xgboost.selected_output import SelectedOutput
+from sagebrush.runtime import recordio
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.serving import codecs
 from sagebrush.runtime.serving.handlers import Defaults
 
 MODEL = "xgboost-model"
-_PICKLE = b"\x80"
+_LIBSVM = "text/libsvm"
+#: How pickles of all protocols begin, and the compressed files that joblib writes. No model of XGBoost's own does.
+_PICKLES = (b"\x80", b"c", b"(")
+_COMPRESSED = (b"\x78", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00")
+#: Before this image the predictions of all rows came on one line.
+_FIRST_WITH_LINES = (1, 2, 2)
 #: Predictions that are classes: an ensemble votes, where it averages others.
 _VOTING = ("multi:softmax", "binary:hinge")
 #: Boosters that predict from a DMatrix only, or from anything else with other rounding.
@@ -35,7 +44,15 @@ def defaults(*, with_code: bool) -> Defaults:
     """A script's predict_fn gets a DMatrix and its predictions are plain JSON; the built-in algorithm has its form."""
     if with_code:
         return Defaults(script_input_fn, codecs.encode, script_model_fn, script_predict_fn)
-    return Defaults(input_fn, output_fn, model_fn, predict_fn, accept=codecs.CSV)
+    load: Callable[[str], Any] = model_fn
+    output: Callable[[Any, str], Any] = output_fn
+    if "SAGEMAKER_INFERENCE_OUTPUT" in os.environ:
+        load, output = _selecting(os.environ["SAGEMAKER_INFERENCE_OUTPUT"])
+    elif os.environ.get("SAGEMAKER_BATCH"):
+        output = batch_output_fn
+    elif _answers_in_one_line(os.environ.get("SAGEBRUSH_FRAMEWORK_VERSION", "")):
+        output = one_line_output_fn
+    return Defaults(input_fn, output, load, predict_fn, accept=codecs.CSV, content_type=_LIBSVM)
 
 
 def preload(*, with_code: bool) -> None:
@@ -56,7 +73,8 @@ class Booster:
     rounds: tuple[int, int]
     features: int
     from_dmatrix: bool
-    votes: bool
+    objective: str
+    classes: int
 
     @classmethod
     def of(cls, booster: Any) -> Booster:
@@ -65,8 +83,9 @@ class Booster:
         rounds = (0, 0)
         if booster.attr("best_iteration") is not None and kind != "gblinear":
             rounds = (0, min(int(booster.attr("best_iteration")) + 1, booster.num_boosted_rounds()))
-        votes = learner["objective"]["name"] in _VOTING
-        return cls(booster, rounds, booster.num_features(), kind in _FROM_DMATRIX, votes)
+        objective = learner["objective"]["name"]
+        classes = int(learner["learner_model_param"].get("num_class") or 0)
+        return cls(booster, rounds, booster.num_features(), kind in _FROM_DMATRIX, objective, classes)
 
     def predict(self, data: Any) -> Any:
         """For a matrix of numpy's or scipy's."""
@@ -79,19 +98,31 @@ class Booster:
 
 
 def model_fn(directory: str) -> list[Booster]:
-    """``xgboost-model``, or else every file of the archive as one of an ensemble. Raises UserError."""
+    """Every file at the top of the archive is a model, several are an ensemble, as in SageMaker's image. UserError.
+
+    Beside ``xgboost-model`` what is no model is left out, and told.
+    """
     root = Path(directory)
     files = sorted(p for p in root.iterdir() if p.is_file() and not p.name.startswith(".")) if root.is_dir() else []
-    named = [path for path in files if path.name == MODEL]
-    chosen = named or files
+    files.sort(key=lambda path: path.name != MODEL)
     if os.environ.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true") != "true":
-        chosen = chosen[:1]
-    if not chosen:
+        files = files[:1]
+    if not files:
         raise UserError(
             f"model_fn is missing and there is no model: the archive has no file {MODEL}, nor any other. Put the model "
             f"there (Booster.save_model('{MODEL}')), or define model_fn(model_dir) in code/inference.py."
         )
-    return [Booster.of(_load(path)) for path in chosen]
+    loaded = [Booster.of(_load(files[0]))]
+    for path in files[1:]:
+        try:
+            loaded.append(Booster.of(_load(path)))
+        except UserError as error:
+            if files[0].name != MODEL:
+                raise
+            print(f"Left out: {error}", flush=True)
+    if len(loaded) > 1:
+        print(f"An ensemble of {len(loaded)} models: {', '.join(path.name for path in files)}", flush=True)
+    return loaded
 
 
 def script_model_fn(directory: str) -> Any:
@@ -104,8 +135,8 @@ def _load(path: Path) -> Any:
 
     data = path.read_bytes()
     try:
-        if data[:1] == _PICKLE:
-            loaded = pickle.loads(data)
+        if data.startswith(_PICKLES + _COMPRESSED):
+            loaded = _unpickled(path, data)
             booster = loaded.get_booster() if hasattr(loaded, "get_booster") else loaded
             if not isinstance(booster, xgboost.Booster):
                 raise UserError(f"{path.name} is a pickled {type(loaded).__name__}, not a Booster.")
@@ -115,13 +146,27 @@ def _load(path: Path) -> Any:
     except UserError:
         raise
     except Exception as error:
-        reason = str(error).split("Stack trace")[0].strip()
         raise UserError(
-            f"{path.name} cannot be loaded as a model by XGBoost {xgboost.__version__}: {reason}. A model that an old "
-            "version saved in its binary format is converted by that version: Booster.save_model('model.json')."
+            f"{path.name} cannot be loaded as a model by XGBoost {xgboost.__version__}: {_reason(error)}. A model that "
+            "an old version saved in its binary format is converted by that version: Booster.save_model('model.json')."
         ) from error
     booster.set_param({"nthread": _threads()})
     return booster
+
+
+def _unpickled(path: Path, data: bytes) -> Any:
+    """A pickle, or what joblib makes of one: it puts arrays in between, and may compress."""
+    try:
+        import joblib
+    except ModuleNotFoundError:
+        return pickle.loads(data)
+    return joblib.load(path)
+
+
+def _reason(error: Exception) -> str:
+    """What XGBoost says in one line, without its stack trace and the places in its source."""
+    text = str(error).partition("Stack trace")[0]
+    return " ".join(re.sub(r"\[\d\d:\d\d:\d\d\] \S+:\d+: ", "", text).split()) or type(error).__name__
 
 
 def _threads() -> int:
@@ -133,25 +178,38 @@ def _threads() -> int:
 
 
 def input_fn(body: bytes, content_type: str) -> Any:
-    """The rows as a matrix of numpy's or scipy's: CSV, LibSVM or Parquet, without a label. Raises Refused."""
-    kind, _, _ = content_type.partition(";")
-    try:
-        format_, _ = content.content_type("of the request", {"ContentType": content_type or None})
-    except UserError:
-        raise codecs.UnsupportedContentType(
-            f"Content type {kind.strip()} is not supported; it may be {codecs.CSV}, text/libsvm or "
-            "application/x-parquet."
-        ) from None
-    if not body.strip():
-        raise codecs.Unreadable("The body is empty: at least one row is needed.")
-    return _READERS[format_](body)
+    """The rows as a matrix of numpy's or scipy's: CSV, LibSVM, Parquet or records, without a label. Raises Refused."""
+    if not body:
+        raise codecs.NoContent
+    return _matrix(body, content_type)
 
 
 def script_input_fn(body: bytes, content_type: str) -> Any:
     """The rows as a DMatrix."""
     import xgboost
 
-    return xgboost.DMatrix(input_fn(body, content_type))
+    return xgboost.DMatrix(_matrix(body, content_type))
+
+
+def _matrix(body: bytes, content_type: str) -> Any:
+    reader = _READERS[_format(content_type)]
+    if not body or body.isspace():
+        raise codecs.Unreadable("The body is empty: at least one row is needed.")
+    return reader(body)
+
+
+@lru_cache(maxsize=256)
+def _format(content_type: str) -> str:
+    kind = codecs.media_type(content_type)
+    if kind in (codecs.RECORDIO, _RECORDIO):
+        return _RECORDIO
+    try:
+        return content.content_type("of the request", {"ContentType": content_type})[0]
+    except UserError:
+        raise codecs.UnsupportedContentType(
+            f"Content type {kind} is not supported; it may be {codecs.CSV}, {_LIBSVM}, {codecs.RECORDIO} or "
+            "application/x-parquet."
+        ) from None
 
 
 def predict_fn(data: Any, model: list[Booster]) -> Any:
@@ -166,15 +224,20 @@ def predict_fn(data: Any, model: list[Booster]) -> Any:
             return model[0].predict(_widened(data, model[0].features))
         all_ = np.stack([booster.predict(_widened(data, booster.features)) for booster in model])
     except (xgboost.core.XGBoostError, ValueError) as error:
-        raise codecs.Unreadable(
-            f"Unable to evaluate payload provided: {str(error).split('Stack trace')[0].strip()}"
-        ) from error
-    return np.array([_vote(column) for column in all_.T]) if model[0].votes else all_.mean(axis=0)
+        raise codecs.Unreadable(f"Unable to evaluate payload provided: {_reason(error)}") from error
+    if model[0].objective in _VOTING:
+        return np.array([_vote(column) for column in all_.T])
+    return all_.mean(axis=0)
 
 
 def script_predict_fn(data: Any, model: Any) -> Any:
     """With all of the model, as the image does for scripts."""
-    return model.predict(data, validate_features=False)
+    import xgboost
+
+    try:
+        return model.predict(data, validate_features=False)
+    except xgboost.core.XGBoostError as error:
+        raise codecs.Unreadable(f"Unable to evaluate payload provided: {_reason(error)}") from error
 
 
 def output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
@@ -190,6 +253,37 @@ def output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
     raise codecs.UnsupportedAccept(
         f"Accept {accept} is not supported; it may be {codecs.CSV}, {codecs.JSON} or {codecs.JSON_LINES}."
     )
+
+
+def one_line_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
+    """As images before 1.2-2 answer, whatever was asked for: the predictions of all rows in one line."""
+    return ",".join(map(str, prediction.tolist())).encode(), codecs.CSV
+
+
+def batch_output_fn(prediction: Any, accept: str) -> tuple[bytes, str]:
+    """As the image answers a batch transform (``SAGEMAKER_BATCH``): a line for each row, classes in brackets."""
+    return "".join(f"{value}\n" for value in prediction.tolist()).encode(), accept
+
+
+def _answers_in_one_line(version: str) -> bool:
+    """Whether this is the tag of such an image: ``1.0-1-cpu-py3``, ``0.90-2``, or ``1``, the first of all."""
+    found = re.match(r"(\d+)\.(\d+)(?:-(\d+))?", version)
+    if found is None:
+        return version == "1"
+    major, minor, build = (int(part) if part else 9 for part in found.groups())
+    return (major, minor, build) < _FIRST_WITH_LINES
+
+
+def _selecting(names: str) -> tuple[Callable[[str], Any], Callable[[Any, str], Any]]:
+    """model_fn and output_fn for a model of whose predictions these are to be answered."""
+    selected: list[SelectedOutput] = []
+
+    def load(directory: str) -> list[Booster]:
+        boosters = model_fn(directory)
+        selected.append(SelectedOutput.of(names, boosters[0].objective, boosters[0].classes))
+        return boosters
+
+    return load, lambda prediction, accept: selected[0].encode(prediction, accept)
 
 
 def _vote(predictions: Any) -> Any:
@@ -217,11 +311,8 @@ def _widened(data: Any, features: int) -> Any:
 
 
 def _csv(body: bytes) -> Any:
-    import numpy as np
-
-    text = codecs.text_of(body, codecs.CSV).strip("\r\n")
-    line = text.partition("\n")[0]
-    return codecs.csv_table(text, content.delimiter(line)).astype(np.float32)
+    text = codecs.text_of(body, codecs.CSV).strip(" \r\n")
+    return codecs.csv_table(text, content.delimiter(text.partition("\n")[0]), "float32")
 
 
 def _libsvm(body: bytes) -> Any:
@@ -232,7 +323,7 @@ def _libsvm(body: bytes) -> Any:
     values: list[float] = []
     columns: list[int] = []
     starts = [0]
-    for number, line in enumerate(codecs.text_of(body, "text/libsvm").strip().splitlines(), start=1):
+    for number, line in enumerate(codecs.text_of(body, _LIBSVM).strip().split("\n"), start=1):
         for pair in line.partition("#")[0].split():
             index, colon, value = pair.partition(":")
             if not colon:
@@ -249,7 +340,7 @@ def _libsvm(body: bytes) -> Any:
 
 def _index(text: str) -> int:
     index = int(text)
-    if index < 0:
+    if not 0 <= index < recordio.MOST_FEATURES:
         raise ValueError(f"{text} is not a feature number")
     return index
 
@@ -267,8 +358,17 @@ def _parquet(body: bytes) -> Any:
         raise codecs.Unreadable(f"The body is not application/x-parquet: {error}") from None
 
 
+def _records(body: bytes) -> Any:
+    try:
+        return recordio.matrix(body)
+    except recordio.NotRecords as error:
+        raise codecs.Unreadable(f"The body is not {codecs.RECORDIO}: {error}") from None
+
+
+_RECORDIO = "recordio-protobuf"
 _READERS: dict[str, Callable[[bytes], Any]] = {
     content.CSV: _csv,
     content.LIBSVM: _libsvm,
     content.PARQUET: _parquet,
+    _RECORDIO: _records,
 }

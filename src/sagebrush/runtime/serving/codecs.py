@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+from functools import lru_cache
 from typing import Any
 
 JSON, CSV, NPY, NPZ, JSON_LINES = (
@@ -13,6 +15,7 @@ JSON, CSV, NPY, NPZ, JSON_LINES = (
     "application/x-npz",
     "application/jsonlines",
 )
+RECORDIO = "application/x-recordio-protobuf"
 #: CSV from this length on is parsed by numpy's own reader: it starts slowly and is fast then.
 _LONG_CSV = 1 << 16
 _MISSING = frozenset({"", "na", "nan", "null", "none"})
@@ -22,6 +25,12 @@ class Refused(Exception):
     """A request that is not answered; the text says why, ``status`` whose fault it is."""
 
     status = 400
+
+
+class NoContent(Refused):
+    """Nothing was asked, so nothing is answered, without any fault."""
+
+    status = 204
 
 
 class Unreadable(Refused):
@@ -40,14 +49,25 @@ class UnsupportedAccept(Refused):
     status = 406
 
 
+# Clients send the same few headers again and again.
+@lru_cache(maxsize=256)
 def media_type(header: str) -> str:
     """A Content-Type or Accept without its parameters, in lower case."""
     return header.partition(";")[0].strip().lower()
 
 
-def accepted(header: str) -> list[str]:
+@lru_cache(maxsize=256)
+def accepted(header: str) -> tuple[str, ...]:
     """The media types that an Accept header lists."""
-    return [media_type(part) for part in header.split(",")]
+    return tuple(media_type(part) for part in header.split(","))
+
+
+def named(value: object) -> str:
+    """The kind of a value with its article: ``an ndarray``, ``a set``, ``None``."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def decode(body: bytes, content_type: str) -> Any:
@@ -87,30 +107,36 @@ def text_of(body: bytes, content_type: str) -> str:
         raise Unreadable(f"The body is not {content_type}: {error}") from None
 
 
-def csv_table(text: str, mark: str = ",") -> Any:
-    """Rows of numbers as a two-dimensional array of 64-bit floats; empty cells are NaN. Raises Unreadable."""
+def csv_table(text: str, mark: str = ",", dtype: str = "float64") -> Any:
+    """Rows of numbers as a two-dimensional array; empty cells are NaN. Raises Unreadable.
+
+    There are as many rows as lines: one that is empty, but for those at the ends, is a row with one empty cell.
+    """
     import numpy as np
 
+    text = text.strip(" \r\n")
+    if not text:
+        raise Unreadable("The body is empty: at least one line of CSV is needed.")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
     try:
-        if len(text) >= _LONG_CSV:
-            return np.loadtxt(io.StringIO(text), delimiter=mark, comments=None, ndmin=2)
-        rows = [line.split(mark) for line in text.splitlines() if line]
-        if rows:
-            return np.array(rows, np.float64)
+        # numpy's reader would leave out empty lines, and take any line break for the end of a row.
+        if len(text) >= _LONG_CSV and "\n\n" not in text and "\r" not in text:
+            return np.loadtxt(io.StringIO(text), dtype, delimiter=mark, comments=None, ndmin=2)
+        rows = [[float(cell or "nan") for cell in line.split(mark)] for line in text.split("\n")]
+        return np.array(rows, dtype)
     except ValueError:
-        return np.array(_careful_rows(text, mark), np.float64)
-    raise Unreadable("The body is empty: at least one line of CSV is needed.")
+        return np.array(_careful_rows(text, mark), dtype)
 
 
 def _careful_rows(text: str, mark: str) -> list[list[float]]:
-    """Cell by cell: with missing values and quotes, or an error that names line and column."""
+    """Cell by cell: with quotes and words for missing values, or an error that names line and column."""
     rows: list[list[float]] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, line in enumerate(text.split("\n"), start=1):
         row = [_number(cell, number, column) for column, cell in enumerate(line.split(mark), start=1)]
         if rows and len(row) != len(rows[0]):
-            raise Unreadable(f"Line {number} of the CSV has {len(row)} columns, the first has {len(rows[0])}.")
+            told = "is empty" if not line.strip() else f"has {len(row)} columns, the first has {len(rows[0])}"
+            raise Unreadable(f"Line {number} of the CSV {told}.")
         rows.append(row)
     return rows
 
@@ -136,7 +162,10 @@ def _array(value: Any) -> Any:
         return value
     array = np.array(value)
     if array.dtype == object:
-        raise Unreadable("The rows of the JSON are not all lists of values of one kind.")
+        try:
+            return array.astype(np.float64)  # null is a missing number
+        except (TypeError, ValueError):
+            raise Unreadable("The rows of the JSON are not all lists of values of one kind.") from None
     return array
 
 
@@ -147,9 +176,9 @@ def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
     """
     for kind in accepted(accept):
         if kind == JSON:
-            return json.dumps(plain(prediction), default=plain).encode(), JSON
+            return to_json(prediction).encode(), JSON
         if kind == CSV:
-            return _csv(plain(prediction)), CSV
+            return to_csv(prediction).encode(), CSV
         if kind == NPY:
             import numpy as np
 
@@ -159,13 +188,30 @@ def encode(prediction: Any, accept: str) -> tuple[bytes, str]:
     raise UnsupportedAccept(f"Accept {accept} is not supported; it may be {JSON}, {CSV} or {NPY}.")
 
 
-def _csv(value: Any) -> bytes:
-    """One row on each line; a vector has rows of one value."""
+def to_csv(value: Any) -> str:
+    """One row on each line; a vector has rows of one value. Numbers of 32 bits have as few digits as tell them apart.
+
+    Raises TypeError for what has no rows.
+    """
     if isinstance(value, dict | set):
         raise TypeError(f"Object of type {type(value).__name__} has no rows")
+    value = _cells(value)
     rows = value if isinstance(value, list | tuple) else [value]
-    lines = [",".join(map(str, row)) if isinstance(row, list | tuple) else str(plain(row)) for row in rows]
-    return ("\n".join(lines) + "\n").encode()
+    file = io.StringIO()
+    rows = [row if isinstance(row, list | tuple) else (row,) for row in map(_cells, rows)]
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()
+
+
+def _cells(value: Any) -> Any:
+    """An array or data frame as lists; other values as they are. Raises TypeError for what cannot be shown."""
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    dtype = getattr(value, "dtype", None)
+    if dtype is not None and dtype.kind == "f" and dtype.itemsize < 8:
+        # As lists they would show the digits of the next number of 64 bits: 0.1 as 0.10000000149011612.
+        return value.astype(str).tolist()
+    return plain(value)
 
 
 def plain(value: Any) -> Any:
@@ -177,3 +223,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, str | int | float | bool | list | tuple | dict | None):
         return value
     raise TypeError(f"Object of type {type(value).__name__} is neither an array nor of JSON")
+
+
+#: JSON of arrays, their scalars and data frames at any depth. Raises TypeError and ValueError.
+to_json = json.JSONEncoder(default=plain).encode

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from sagebrush.runtime import aws_modules
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.serving import codecs
 from sagebrush.runtime.serving.context import Context
@@ -53,7 +54,8 @@ class Nonsense(Exception):
 class Defaults:
     """What a framework's image does where the user's code does not say.
 
-    ``model_fn`` raises UserError when nothing there fits. ``accept`` is the type of answers for clients that name none.
+    ``model_fn`` raises UserError when nothing there fits. ``accept`` is the type of answers for clients that name none,
+    ``content_type`` that of requests which do not say what they are.
     """
 
     input_fn: Callable[[bytes, str], Any]
@@ -61,6 +63,7 @@ class Defaults:
     model_fn: Callable[[str], Any] | None = None
     predict_fn: Callable[[Any, Any], Any] | None = None
     accept: str = codecs.JSON
+    content_type: str = codecs.JSON
 
 
 def defaults_of(framework: str, *, with_code: bool) -> Defaults:
@@ -84,9 +87,10 @@ def _of_framework(framework: str) -> ModuleType:
 
 
 def load_module(path: str) -> ModuleType:
-    """The user's module. Raises whatever it raises."""
+    """The user's module, which may import what it would find in SageMaker's images. Raises whatever it raises."""
     code = str(Path(path).parent)
     sys.path.insert(0, code)
+    aws_modules.make_importable()
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
     name = Path(path).stem
     spec = importlib.util.spec_from_file_location(name, path)
@@ -116,6 +120,7 @@ class Handlers:
         where = module.__file__ if module else None
         load = own["model_fn"] or defaults.model_fn or _missing("model_fn", where)
         self._accept = accept or defaults.accept
+        self._content_type = defaults.content_type
         self._transform = own["transform_fn"]
         self._wants_text = bool(own["transform_fn"] or own["input_fn"])
         self._input = own["input_fn"] or defaults.input_fn
@@ -132,7 +137,7 @@ class Handlers:
     def answer(self, request: Request) -> Answer:
         """Run the handlers. Raises whatever they raise, Refused and Nonsense."""
         headers = request.headers
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        content_type = headers.get(b"content-type", b"").decode("latin-1") or self._content_type
         accept = headers.get(b"accept", b"").decode("latin-1")
         if not accept or accept == "*/*":
             accept = self._accept
@@ -155,7 +160,7 @@ class Handlers:
         if function is None:
             return None
         if not callable(function):
-            raise UserError(f"{name} is not a function but a {type(function).__name__}.")
+            raise UserError(f"{name} is not a function but {codecs.named(function)}.")
         if _takes_context(function, name):
             context = self._context
             return lambda *arguments: function(*arguments, context)
@@ -172,22 +177,32 @@ class Handlers:
             body = result.encode()
         elif isinstance(result, bytearray | memoryview):
             body = bytes(result)
+        elif hasattr(result, "get_data") and hasattr(result, "status_code"):
+            body, content_type = self._unwrapped(result)
         else:
             body, content_type = self._encoded(result, content_type)
         if not content_type.isprintable():
             raise Nonsense(f"{self._source} returned {content_type!r} as content type.")
         return body, content_type
 
+    def _unwrapped(self, response: Any) -> tuple[bytes, str]:
+        """A ``worker.Response``, ours or one of Flask's: its status and headers go with the answer."""
+        context = self._context
+        if response.status_code != 200:
+            context.status = response.status_code
+        context.headers.update(response.headers)
+        return response.get_data(), response.content_type or codecs.JSON
+
     def _encoded(self, result: Any, content_type: str) -> tuple[bytes, str]:
         """What the server of SageMaker's toolkit does with an object: it makes JSON of it."""
         kind = codecs.JSON if codecs.media_type(content_type) not in (codecs.CSV, codecs.NPY) else content_type
+        if result is None:
+            raise Nonsense(f"{self._source} returned None, which cannot be sent as {kind}.")
         try:
-            if result is None:
-                raise TypeError("None is no answer")
             return codecs.encode(result, kind)
         except (TypeError, ValueError, RecursionError) as error:
             raise Nonsense(
-                f"{self._source} returned a {type(result).__name__}, which cannot be sent as {kind}: {error}"
+                f"{self._source} returned {codecs.named(result)}, which cannot be sent as {kind}: {error}"
             ) from None
 
     @property

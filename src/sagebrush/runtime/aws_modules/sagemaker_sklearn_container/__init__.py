@@ -1,0 +1,1 @@
+"""``sagemaker_sklearn_container``, as far as handlers import it."""

@@ -1,0 +1,1 @@
+"""``sagemaker_training``, as far as training scripts import it."""
