@@ -19,6 +19,7 @@ _NAME = b"values"
 #: Field of a Value -> how its numbers lie there, None for varints.
 _TENSORS = {2: "<f4", 3: "<f8", 7: None}
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5
+_64_BITS = 2**64 - 1
 #: XGBoost and scipy number features in 32 bits.
 MOST_FEATURES = 2**31 - 1
 
@@ -84,7 +85,7 @@ def _sparse(rows: list[tuple[Any, Any, int]]) -> Any:
     import numpy as np
     from scipy.sparse import csr_matrix
 
-    columns = [np.arange(len(values)) if keys is None else keys for values, keys, _ in rows]
+    columns = [np.arange(len(values), dtype=np.uint64) if keys is None else keys for values, keys, _ in rows]
     starts = np.cumsum([0, *map(len, columns)])
     all_ = np.concatenate(columns)
     width = max(int(all_.max(initial=0)) + 1, *(width for _, _, width in rows))
@@ -149,7 +150,7 @@ def _varints(data: memoryview) -> Any:
     found, at = [], 0
     while at < len(data):
         value, at = _varint(data, at)
-        found.append(value & 0xFFFFFFFFFFFFFFFF)
+        found.append(value)
     return np.array(found, np.uint64)
 
 
@@ -176,11 +177,12 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
 
 
 def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
+    """(value, where it ends). Of ten bytes at most: one without end would take time by the square of its length."""
+    value = 0
+    for shift in range(0, 70, 7):
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, at
-        shift += 7
+            return value & _64_BITS, at
+    raise NotRecords(f"a record is not of protobuf (a number of more than ten bytes ends at byte {at} of its message)")

@@ -93,7 +93,7 @@ while True:
     peer, _ = server.accept()
     peer.recv(1000); peer.sendall(b"{answer}"); peer.close()
 """
-    replica = begin(start, program, SAGEMAKER_STARTUP_TIMEOUT="0.5")
+    replica = begin(start, program, SAGEMAKER_STARTUP_TIMEOUT="4")
     assert replica.ended() == 1
     assert told in replica.failure
 

@@ -11,6 +11,7 @@ import pytest
 
 from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.compute import Capacity, Catalogue, host
+from sagebrush.substrate.compute.capacity import MOST_PROCESSES
 from sagebrush.substrate.compute.tables import reservations
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.store import Schema, Store, open_store
@@ -55,7 +56,7 @@ def test_a_type_bigger_than_the_host_is_clamped_and_says_so() -> None:
     assert big is not None
     exact = capacity.fit(small)
     assert (exact.vcpus, exact.memory_gib, exact.notice, exact.failure) == (2, 8.0, "", None)
-    assert (exact.limits.cpus, exact.limits.memory_bytes) == (2, 8 * 2**30)
+    assert (exact.limits.cpus, exact.limits.memory_bytes, exact.limits.pids) == (2, 8 * 2**30, MOST_PROCESSES)
     clamped = capacity.fit(big, 2)
     assert (clamped.vcpus, clamped.memory_gib) == (4, 10.0)
     assert (clamped.limits.cpus, clamped.limits.memory_bytes) == (2, 5 * 2**30)

@@ -353,8 +353,8 @@ def test_in_private_networks_two_jobs_have_the_same_port_and_neither_reaches_the
             rig.start(_OWN_SERVER, port, name=name, env={"NAME": name}, listen=("s0",), private_network=True, hosts={})
             for name in ("one", "two")
         ]
-        assert [rig.printed(spec) for spec in specs] == [["refused", "['lo']"]] * 2
         assert [ask(spec, "s0", "hello") for spec in specs] == ["hello from one", "hello from two"]
+        eventually(lambda: [rig.printed(spec) for spec in specs] == [["refused", "['lo']"]] * 2)
 
 
 def test_hosts_of_a_job_in_a_private_network_have_their_names(rig: Rig, private_network: None) -> None:

@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import Connection
 
 from sagebrush.substrate.errors import Fault
-from sagebrush.substrate.store import StoreUnavailable
+from sagebrush.substrate.store import StoreUnavailable, sqlite
 from sagebrush.substrate.store.sqlite import SqliteStore
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
+    # What waits shares a commit however slow the machine is.
+    monkeypatch.setattr(sqlite, "BATCH_US", 60_000_000)
     opened = SqliteStore(tmp_path / "state.db")
     opened.write(lambda tx: tx.exec_driver_sql("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)"))
     opened.write(lambda tx: tx.exec_driver_sql("CREATE TABLE replies (id INTEGER, note INTEGER REFERENCES notes (id))"))
@@ -195,7 +197,7 @@ def test_commits_are_synced_and_readers_have_the_log(store: SqliteStore) -> None
 
 FULL_DISK = """
 import resource, signal, sys, pathlib
-from sagebrush.substrate.store import StoreUnavailable
+from sagebrush.substrate.store import StoreUnavailable, sqlite
 from sagebrush.substrate.store.sqlite import SqliteStore
 from sqlalchemy.exc import OperationalError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

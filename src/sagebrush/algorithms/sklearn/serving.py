@@ -69,7 +69,7 @@ def script_input_fn(body: bytes, content_type: str) -> Any:
     try:
         return data.astype("float32")
     except ValueError as error:
-        raise codecs.Unreadable(f"The body holds other than numbers: {error}") from None
+        raise codecs.Unreadable(f"The body holds other than numbers: {codecs.one_line(error)}") from None
 
 
 def predict_fn(data: Any, model: Any) -> Any:
@@ -82,4 +82,4 @@ def predict_fn(data: Any, model: Any) -> Any:
     try:
         return model.predict(data)
     except ValueError as error:
-        raise codecs.Unreadable(f"Unable to evaluate payload provided: {error}") from error
+        raise codecs.Unreadable(f"Unable to evaluate payload provided: {codecs.one_line(error)}") from error

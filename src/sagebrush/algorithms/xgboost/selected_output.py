@@ -23,6 +23,7 @@ _OBJECTIVES = {
     "reg:squarederror": _REGRESSION,
     "reg:logistic": _REGRESSION,
     "reg:gamma": _REGRESSION,
+    "reg:absoluteerror": _REGRESSION,
     "reg:tweedie": _REGRESSION,
     "binary:logistic": _PROBABILITIES,
     "binary:logitraw": _CLASSES,

@@ -166,7 +166,7 @@ def _unpickled(path: Path, data: bytes) -> Any:
 def _reason(error: Exception) -> str:
     """What XGBoost says in one line, without its stack trace and the places in its source."""
     text = str(error).partition("Stack trace")[0]
-    return " ".join(re.sub(r"\[\d\d:\d\d:\d\d\] \S+:\d+: ", "", text).split()) or type(error).__name__
+    return codecs.one_line(re.sub(r"\[\d\d:\d\d:\d\d\] \S+:\d+: ", "", text)) or type(error).__name__
 
 
 def _threads() -> int:
@@ -332,7 +332,7 @@ def _libsvm(body: bytes) -> Any:
                 columns.append(_index(index))
                 values.append(float(value))
             except ValueError as error:
-                raise codecs.Unreadable(f"Line {number} of the LibSVM data: {error}") from None
+                raise codecs.Unreadable(f"Line {number} of the LibSVM data: {codecs.one_line(error)}") from None
         starts.append(len(columns))
     shape = (len(starts) - 1, max(columns, default=-1) + 1)
     return csr_matrix((np.array(values, np.float32), columns, starts), shape=shape)
@@ -355,7 +355,7 @@ def _parquet(body: bytes) -> Any:
         table = parquet.read_table(pa.BufferReader(body))
         return np.column_stack([c.to_numpy(zero_copy_only=False).astype(np.float32) for c in table.columns])
     except (pa.ArrowException, ValueError, TypeError, OSError) as error:
-        raise codecs.Unreadable(f"The body is not application/x-parquet: {error}") from None
+        raise codecs.Unreadable(f"The body is not application/x-parquet: {codecs.one_line(error)}") from None
 
 
 def _records(body: bytes) -> Any:

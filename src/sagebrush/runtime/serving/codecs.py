@@ -18,6 +18,8 @@ JSON, CSV, NPY, NPZ, JSON_LINES = (
 RECORDIO = "application/x-recordio-protobuf"
 #: CSV from this length on is parsed by numpy's own reader: it starts slowly and is fast then.
 _LONG_CSV = 1 << 16
+#: So many characters of an error's text are told.
+_MOST_TOLD = 300
 _MISSING = frozenset({"", "na", "nan", "null", "none"})
 
 
@@ -70,6 +72,12 @@ def named(value: object) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
+def one_line(told: object) -> str:
+    """What an error says, in one line and not at length: some errors repeat the whole body that was sent."""
+    text = " ".join(str(told).split())
+    return text if len(text) <= _MOST_TOLD else f"{text[:_MOST_TOLD]} ..."
+
+
 def decode(body: bytes, content_type: str) -> Any:
     """The request as a NumPy array, ``application/x-npz`` as a sparse matrix. Raises Refused.
 
@@ -93,7 +101,7 @@ def decode(body: bytes, content_type: str) -> Any:
         raise
     except Exception as error:
         # zipfile, zlib and numpy have as many exceptions as there are ways to be no array.
-        raise Unreadable(f"The body is not {content_type}: {error}") from None
+        raise Unreadable(f"The body is not {content_type}: {one_line(error)}") from None
     raise UnsupportedContentType(
         f"Content type {content_type or '(none)'} is not supported; it may be {JSON}, {CSV}, {NPY} or {NPZ}."
     )

@@ -13,6 +13,8 @@ from sagebrush.substrate.errors import CallerError, JobFailure
 
 #: Sums of floats: less than this is no capacity.
 _TOLERANCE = 1e-6
+#: Processes and threads of one host of a job: more than programs have, and too few to take the machine down.
+MOST_PROCESSES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Capacity:
         vcpus, memory = min(instance.vcpus * count, self.vcpus), min(instance.memory_gib * count, self.memory_gib)
         # A type without known size counts as the whole host.
         vcpus, memory = vcpus or self.vcpus, memory or self.memory_gib
-        limits = Limits(memory_bytes=int(memory / count * 2**30), cpus=vcpus / count)
+        limits = Limits(int(memory / count * 2**30), cpus=vcpus / count, pids=MOST_PROCESSES)
         if instance.vcpus * count <= self.vcpus and instance.memory_gib * count <= self.memory_gib:
             return Fit(vcpus, memory, limits)
         size = (
