@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +84,8 @@ def input_fn(body, content_type):
     if content_type == "text/libsvm":
         assert isinstance(body, bytes)
         return xgb_encoders.libsvm_to_dmatrix(body)
+    if content_type == "text/csv; by=name":
+        return xgb_encoders.csv_to_dmatrix(body)
     return xgb_encoders.decode(body, content_type)
 def predict_fn(data, model):
     return [type(data).__name__, data.num_row(), data.num_col()]
@@ -93,7 +93,9 @@ def predict_fn(data, model):
     with starting(algorithm_environment, tmp_path, "xgboost") as start:
         replica = start({"code/inference.py": MODEL + code})
         assert replica.ask("1,2\n3,4", "text/csv") == (200, b'["DMatrix", 2, 2]')
+        assert replica.ask("1,2\n3,4", "text/csv; by=name") == (200, b'["DMatrix", 2, 2]')
         assert replica.ask("0:1 4:1", "text/libsvm") == (200, b'["DMatrix", 1, 5]')
+        assert replica.ask("inf,1", "text/csv")[0] == 400
         assert replica.ask("[1]", "application/json")[0] == 415
 
 
@@ -119,21 +121,11 @@ print(json.dumps([before, [importlib.util.find_spec(name) is not None for name i
     assert algorithm_environment.compute(program) == [[False] * 4, [True] * 4]
 
 
-def test_training_scripts_import_them_too(algorithm_environment: AlgorithmEnvironment, tmp_path: Path) -> None:
-    script = tmp_path / "train.py"
-    script.write_text("""
-import sagemaker_containers, json
-from sagemaker_training import environment
-env = sagemaker_containers.training_env()
-print(json.dumps([env.hyperparameters, environment.Environment()["num_gpus"], sorted(env)]))
-""")
-    run = "import sys; from sagebrush.runtime import script; script._run_python(sys.argv[1], sys.argv[2], [])"
-    told = {"hyperparameters": {"depth": 3}, "num_gpus": 0}
-    result = subprocess.run(
-        [str(algorithm_environment.python), "-c", run, str(script), str(tmp_path)],
-        env=os.environ | algorithm_environment.environ() | {"SM_TRAINING_ENV": json.dumps(told)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(result.stdout) == [{"depth": 3}, 0, ["hyperparameters", "num_gpus"]]
+def test_arrays_at_any_depth_need_no_encoder(start: Start) -> None:
+    code = """
+import numpy as np
+def predict_fn(data, model):
+    return {"label": np.str_("a"), "n": np.int64(2), "more": [np.float32(0.5), (np.bool_(True), {"x": np.eye(2)})]}
+"""
+    status, body = start({"code/inference.py": MODEL + code}).ask("[]")
+    assert (status, json.loads(body)) == (200, {"label": "a", "n": 2, "more": [0.5, [True, {"x": [[1, 0], [0, 1]]}]]})

@@ -156,6 +156,28 @@ def test_a_command_gets_arguments_and_sigterm(job: ScriptJob) -> None:
     assert "train.sh ended with exit code 5" in job.failure
 
 
+@pytest.mark.parametrize("started", ["itself", "by a command", "by a child"])
+def test_scripts_import_what_sagemakers_images_bring(job: ScriptJob, started: str) -> None:
+    job.hyperparameters = {"depth": "3"}
+    (job.base / "input/config/inputdataconfig.json").write_text('{"train": {}}')
+    program = """
+import sagemaker_containers
+from sagemaker_training import environment
+env = sagemaker_containers.training_env()
+print(env.hyperparameters, env.channel_input_dirs, environment.Environment()["hosts"], env.model_dir)
+"""
+    name = "train.py"
+    if started == "by a command":
+        name = "train.sh"
+        (job.base / "code/script.py").write_text(program)
+        program = f"#!/bin/sh\nexec {sys.executable} script.py\n"
+    elif started == "by a child":
+        program = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {program!r}], check=True)"
+    code, output = job.run(program, name)
+    train = job.base / "input/data/train"
+    assert (code, output) == (0, f"{{'depth': 3}} {{'train': '{train}'}} ['algo-1'] {job.base / 'model'}\n")
+
+
 def test_code_comes_from_a_tar_file_that_lies_in_the_job(job: ScriptJob) -> None:
     archive = job.base / "sourcedir.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:

@@ -113,7 +113,7 @@ def _features(record: memoryview, number: int) -> tuple[Any, Any, int]:
     for field, _, entry in _fields(record):
         if field == _FEATURES:
             parts = {inner: content for inner, _, content in _fields(entry)}
-            if bytes(parts.get(1, b"")) == _NAME:
+            if parts.get(1) == _NAME:
                 for tensor, _, content in _fields(parts.get(2, memoryview(b""))):
                     if tensor in _TENSORS:
                         return _tensor(content, _TENSORS[tensor], number)
@@ -125,10 +125,8 @@ def _tensor(content: memoryview, kind: str | None, number: int) -> tuple[Any, An
 
     pieces: dict[int, list[Any]] = {_VALUES: [], _KEYS: [], _SHAPE: []}
     for field, wire, data in _fields(content):
-        if field == _VALUES and kind is not None:
-            pieces[field].append(np.frombuffer(data, kind))
-        elif field in pieces:
-            pieces[field].append(_varints(data) if wire == _BYTES else np.array([data], np.uint64))
+        if field in pieces:
+            pieces[field].append(_numbers(data, wire, kind if field == _VALUES else None))
     values, keys, shape = (np.concatenate(p) if p else None for p in pieces.values())
     if kind is None and values is not None:
         values = values.astype(np.int32)
@@ -139,6 +137,19 @@ def _tensor(content: memoryview, kind: str | None, number: int) -> tuple[Any, An
     if keys is not None and len(keys) != len(values):
         raise NotRecords(f"record {number} has {len(keys)} keys for {len(values)} values")
     return values, keys, width
+
+
+def _numbers(data: Any, wire: int, kind: str | None) -> Any:
+    """The numbers of one field, packed or a single one. Raises TypeError where they cannot lie."""
+    import numpy as np
+
+    if kind is not None:
+        return np.frombuffer(data, kind)
+    if wire == _VARINT:
+        return np.array([data], np.uint64)
+    if wire == _BYTES:
+        return _varints(data)
+    raise TypeError
 
 
 def _varints(data: memoryview) -> Any:

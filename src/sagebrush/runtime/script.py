@@ -30,6 +30,7 @@ def run(environment: TrainingEnvironment) -> int:
     os.chdir(code)
     install_requirements(code)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
+    aws_modules.make_importable()
     if entry_point.endswith(".py"):
         return _run_python(path, code, environment.arguments())
     return _run_command(path, environment.arguments())
@@ -104,7 +105,6 @@ def _run_python(path: str, code: str, arguments: list[str]) -> int:
 
     sys.argv = [path, *arguments]
     sys.path.insert(0, code)
-    aws_modules.make_importable()
     try:
         runpy.run_path(path, run_name="__main__")
     except SystemExit as exit_:

@@ -145,6 +145,8 @@ def test_requests_that_cannot_be_answered_are_told(start: Start, models: Path) -
         ("7", "application/json", (400, "The body is a single value where rows are wanted.")),
         ("[[1, 2]]", "application/json", (400, "Unable to evaluate payload provided: X has 2 features, but")),
         ('[["a"]]', "application/json", (400, "Unable to evaluate payload provided: ")),
+        (f"[[{'null,' * 9}1]]", "application/json", (400, "Unable to evaluate payload provided: Input X contains NaN")),
+        (f'[["{"x" * 9000}"]]', "application/json", (400, "Unable to evaluate payload provided: ")),
         ("", "text/csv", (400, "The body is empty")),
         (
             "age,weight\n1,2",
@@ -163,6 +165,8 @@ def test_requests_that_cannot_be_answered_are_told(start: Start, models: Path) -
     ):
         status, told = replica.ask(body, content_type)
         assert (status, told.decode()[: len(expected[1])]) == expected
+        assert b"\n" not in told
+        assert len(told) < 400
 
 
 @pytest.mark.parametrize(

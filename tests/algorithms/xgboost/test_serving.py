@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 
 from tests.algorithms.environment import AlgorithmEnvironment
 from tests.algorithms.replicas import Start, starting, threads
-from tests.runtime.serving.replica import Replica
+from tests.algorithms.xgboost.records import field, framed
+from tests.runtime.serving.replica import Replica, answer_of, request_of
 
 #: Trains models of every kind, and predicts with each of them for the same rows, called directly.
 _TRAIN = """
@@ -96,6 +98,12 @@ def single(values: list[float]) -> list[float]:
     return array("f", values).tolist()
 
 
+def label_record(**labels: list[float]) -> bytes:
+    """A record that has these labels, in 32 bits."""
+    tensors = {name: field(2, field(1, struct.pack(f"<{len(numbers)}f", *numbers))) for name, numbers in labels.items()}
+    return framed(b"".join(field(2, field(1, name.encode()) + field(2, t)) for name, t in tensors.items()))
+
+
 KINDS = ["binary", "missing", "hinge", "softprob", "softmax", "regression", "linear", "dart", "stopped"]
 
 
@@ -122,6 +130,15 @@ def test_answers_in_every_type(start: Start, models: Path) -> None:
     assert from_csv(replica.ask(body, "text/csv", "image/png, text/csv;q=0.5")[1]) == direct
     status, told = replica.ask(body, "text/csv", "application/x-recordio-protobuf")
     assert (status, told[:50]) == (406, b"Accept application/x-recordio-protobuf is not supp")
+
+
+def test_clients_that_name_no_type_get_csv(start: Start, models: Path) -> None:
+    rows, direct = truth(models, "softprob")
+    with serving(start, models, "softprob").connect() as connection:
+        connection.sendall(request_of(as_csv(rows), "text/csv"))
+        status, headers, body = answer_of(connection)
+    assert (status, headers["content-type"]) == (200, "text/csv")
+    assert body.decode() == "".join(",".join(map(str, scores)) + "\n" for scores in direct)
 
 
 def test_the_type_of_answers_for_clients_that_name_none_can_be_set(start: Start, models: Path) -> None:
@@ -178,7 +195,8 @@ def test_what_is_answered_can_be_selected(start: Start, models: Path) -> None:
     first = replica.ask(as_csv(rows), "text/csv")[1].decode().splitlines()[0]
     assert first == f'{labels[0]},"{direct[0]}"'
     records = replica.ask(as_csv(rows), "text/csv", "application/x-recordio-protobuf")[1]
-    assert records.count(b"predicted_label") == len(rows)
+    expected = [label_record(predicted_label=[labels[i]], probabilities=direct[i]) for i in range(len(rows))]
+    assert records == b"".join(expected)
 
 
 def test_of_other_objectives_nothing_can_be_selected(

@@ -75,6 +75,8 @@ def output_fn(prediction, accept, context):
         ("('a', 'text/x-a')", (200, b"a", "text/x-a")),
         ("{'a': [1, None]}", (200, b'{"a": [1, null]}', "application/json")),
         ("[1, 2]", (200, b"[1, 2]", "application/json")),
+        ("worker.Response('a', mimetype='text/x-a', status=202)", (202, b"a", "text/x-a")),
+        ("worker.Response(b'a', headers={'Content-Length': '9'})", (200, b"a", "application/json")),
         ("([1, 2], 'text/csv')", (200, b"1\n2\n", "text/csv")),
         ("('a', 'text/x\\r\\nEvil: 1')", (500, b"transform_fn returned 'text/x\\r\\nEvil: 1' as content type.", None)),
         ("object()", (500, b"transform_fn returned an object, which cannot be sent as application/json", None)),
@@ -84,7 +86,8 @@ def output_fn(prediction, accept, context):
     ],
 )
 def test_results_of_every_kind(start: Start, result: str, told: tuple[int, bytes, str | None]) -> None:
-    code = f"def model_fn(d): 0\ndef transform_fn(model, body, content_type, accept):\n    return {result}\n"
+    code = "from sagemaker_containers.beta.framework import worker\ndef model_fn(d): 0\n"
+    code += f"def transform_fn(model, body, content_type, accept):\n    return {result}\n"
     replica = start({"code/inference.py": code})
     with replica.connect() as connection:
         connection.sendall(request_of("", "text/plain"))

@@ -185,10 +185,13 @@ def input_fn(body: bytes, content_type: str) -> Any:
 
 
 def script_input_fn(body: bytes, content_type: str) -> Any:
-    """The rows as a DMatrix."""
+    """The rows as a DMatrix. Raises Refused, also for infinity, of which XGBoost makes none."""
     import xgboost
 
-    return xgboost.DMatrix(_matrix(body, content_type))
+    try:
+        return xgboost.DMatrix(_matrix(body, content_type))
+    except xgboost.core.XGBoostError as error:
+        raise codecs.Unreadable(f"The body is not what XGBoost takes: {_reason(error)}") from error
 
 
 def _matrix(body: bytes, content_type: str) -> Any:

@@ -13,6 +13,8 @@ _DIRECTORY = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 
 
 
 def make_importable() -> None:
-    """From here on this process can import them."""
+    """From here on this process, and every Python that it starts, can import them."""
     if _DIRECTORY not in sys.path:
         sys.path.append(_DIRECTORY)
+        # There they come before what an environment holds; but ours hold none of these packages.
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), _DIRECTORY]))

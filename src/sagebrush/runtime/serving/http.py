@@ -9,10 +9,12 @@ from __future__ import annotations
 import http
 import socket
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 _READ = 1 << 16
 _MOST_HEAD = 1 << 16
+_REMEMBERED = 1024
 #: How long the front door may take no byte of an answer.
 _SEND_SECONDS = 30.0
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
@@ -25,8 +27,17 @@ class Request(NamedTuple):
 
     method: bytes
     path: bytes
-    headers: dict[bytes, bytes]
+    headers: Mapping[bytes, bytes]
     body: bytes
+
+
+class Head(NamedTuple):
+    """The head of a request; header names are in lower case. ``length`` is that of the body."""
+
+    method: bytes
+    path: bytes
+    headers: Mapping[bytes, bytes]
+    length: int
 
 
 class BadRequest(Exception):
@@ -77,18 +88,7 @@ class Connection:
         return self._request(buffer, end)
 
     def _request(self, buffer: bytes, end: int) -> Request | None:
-        lines = buffer[:end].split(b"\r\n")
-        headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(b":")
-            headers[name.lower()] = value.strip()
-        try:
-            method, path, _ = lines[0].split(b" ")
-            length = int(headers.get(b"content-length", b"0"))
-        except ValueError:
-            raise BadRequest(f"not a request: {lines[0][:100]!r}") from None
-        if length < 0 or b"transfer-encoding" in headers:
-            raise BadRequest("a request needs a Content-Length")
+        method, path, headers, length = _remembered(buffer[:end]) if end < _REMEMBERED else _parsed(buffer[:end])
         start = end + 4
         have = len(buffer) - start
         if have >= length:
@@ -148,6 +148,26 @@ class Connection:
             self._peer.settimeout(_SEND_SECONDS)
             self._peer.sendall(memoryview(data)[sent:])
             self._peer.setblocking(False)
+
+
+def _parsed(head: bytes) -> Head:
+    lines = head.split(b"\r\n")
+    headers = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(b":")
+        headers[name.lower()] = value.strip()
+    try:
+        method, path, _ = lines[0].split(b" ")
+        length = int(headers.get(b"content-length", b"0"))
+    except ValueError:
+        raise BadRequest(f"not a request: {lines[0][:100]!r}") from None
+    if length < 0 or b"transfer-encoding" in headers:
+        raise BadRequest("a request needs a Content-Length")
+    return Head(method, path, headers, length)
+
+
+#: Clients send the same head again and again.
+_remembered = lru_cache(maxsize=64)(_parsed)
 
 
 def _lines(headers: Mapping[str, str]) -> bytes:
