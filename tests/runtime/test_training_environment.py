@@ -116,7 +116,14 @@ def test_variables_have_the_toolkits_names_and_forms(tmp_path: Path) -> None:
     assert json.loads(variables["SM_INPUT_DATA_CONFIG"])["train"] == {"ContentType": "text/csv"}
     assert json.loads(variables["SM_INSTANCE_GROUPS_DICT"])["workers"]["hosts"] == ["algo-2"]
     assert json.loads(variables["SM_USER_ARGS"])[:2] == ["-b", "7"]
-    assert json.loads(variables["SM_TRAINING_ENV"])["current_host"] == "algo-2"
+    told = json.loads(variables["SM_TRAINING_ENV"])
+    assert (told["current_host"], told["is_master"], told["master_hostname"]) == ("algo-2", False, "algo-1")
+    assert told["hyperparameters"] == json.loads(variables["SM_HPS"])
+    assert told["additional_framework_parameters"] == json.loads(variables["SM_FRAMEWORK_PARAMS"])
+    assert told["channel_input_dirs"] == {
+        name: variables[f"SM_CHANNEL_{name.upper()}"] for name in json.loads(variables["SM_CHANNELS"])
+    }
+    assert not {"hps", "framework_params", "channels"} & told.keys()
 
 
 def test_a_job_without_configuration_files_is_one_plain_host(tmp_path: Path) -> None:

@@ -81,13 +81,7 @@ class JobEnvironment(Mapping[str, Any]):
     """What a training script may ask about its job, as attributes or items: ``hyperparameters``, ``num_gpus`` ..."""
 
     def __init__(self) -> None:
-        told = json.loads(os.environ.get("SM_TRAINING_ENV", "{}"))
-        self._values: dict[str, Any] = told | {
-            "hyperparameters": told.get("hps", {}),
-            "additional_framework_parameters": told.get("framework_params", {}),
-            "channel_input_dirs": {name: told[f"channel_{name}"] for name in told.get("channels", ())},
-            "job_name": os.environ.get("SAGEMAKER_JOB_NAME", ""),
-        }
+        self._values: dict[str, Any] = json.loads(os.environ.get("SM_TRAINING_ENV", "{}"))
 
     def __getattr__(self, name: str) -> Any:
         try:

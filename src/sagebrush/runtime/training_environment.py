@@ -91,15 +91,19 @@ class TrainingEnvironment:
     def variables(self) -> dict[str, str]:
         """The ``SM_*`` variables and their few companions."""
         values = self._values()
-        for name in self.channels:
-            values[f"channel_{name}"] = self.directories.channel(name)
-        for name, value in self.hyperparameters.items():
-            values[f"hp_{name}"] = value
-        values["training_env"] = {key: value for key, value in values.items() if key != "training_env"}
-        values["user_args"] = self.arguments()
-        variables = {f"SM_{key.upper()}": _text(value) for key, value in values.items()}
         region = self.environ.get("AWS_REGION") or str(self.reserved.get("sagemaker_region", ""))
         job = self.environ.get("TRAINING_JOB_NAME") or str(self.reserved.get("sagemaker_job_name", ""))
+        channels = {name: self.directories.channel(name) for name in self.channels}
+        values["training_env"] = _as_the_toolkit_names_it(values) | {
+            "channel_input_dirs": channels,
+            "is_master": self.current_host == self.hosts[0],
+            "master_hostname": self.hosts[0],
+            "job_name": job,
+        }
+        values |= {f"channel_{name}": directory for name, directory in channels.items()}
+        values |= {f"hp_{name}": value for name, value in self.hyperparameters.items()}
+        values["user_args"] = self.arguments()
+        variables = {f"SM_{key.upper()}": _text(value) for key, value in values.items()}
         companions = {"SAGEMAKER_JOB_NAME": job, "SAGEMAKER_REGION": region, "CURRENT_HOST": self.current_host}
         return variables | companions
 
@@ -144,6 +148,12 @@ class TrainingEnvironment:
         if self.resources.get("topology"):
             values["topology"] = self.resources["topology"]
         return values
+
+
+def _as_the_toolkit_names_it(values: Mapping[str, Any]) -> dict[str, Any]:
+    """For ``SM_TRAINING_ENV``: names of the training toolkit's Environment, where variables have shorter ones."""
+    other = {"hps": "hyperparameters", "framework_params": "additional_framework_parameters"}
+    return {other.get(name, name): value for name, value in values.items() if name != "channels"}
 
 
 def load(environ: Mapping[str, str]) -> TrainingEnvironment:
