@@ -16,7 +16,7 @@ first steps:
   sagebrush up --detach                 start the platform in the background
   sagebrush exec -- python train.py     run a program against it
   eval "$(sagebrush env)"               or set up this shell
-  sagebrush down                        stop it; running jobs go on
+  sagebrush down                        stop it and its model servers; running jobs go on
 
 Each command finds the platform by its data directory: --data-dir, or SAGEBRUSH_DATA_DIR, or ~/.sagebrush.
 """
@@ -24,7 +24,7 @@ Each command finds the platform by its data directory: --data-dir, or SAGEBRUSH_
 #: name -> (one line of help, module with add_arguments(parser) and run(arguments, environ) -> exit code)
 _COMMANDS: Final = {
     "up": ("start the platform", "sagebrush.cli.up"),
-    "down": ("stop the platform; running jobs go on", "sagebrush.cli.down"),
+    "down": ("stop the platform and its model servers; running jobs go on", "sagebrush.cli.down"),
     "status": ("what runs, and how it is", "sagebrush.cli.status"),
     "doctor": ("try out what this machine can do, and say how to mend what it cannot", "sagebrush.cli.doctor"),
     "config": ("every setting, its value and where the value comes from", "sagebrush.cli.config"),

@@ -158,6 +158,10 @@ def test_members_that_change_nothing_are_named() -> None:
     ]
     plain = config_request("c", {"RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}})
     assert ignored.of_variant(plain, plain["ProductionVariants"][0], model_request("m")) == []
+    unread = model_request("m", environment={containers.WORKERS: "many", containers.PORT: "9000"})
+    assert ignored.of_variant(plain, plain["ProductionVariants"][0], unread) == [
+        "SAGEMAKER_MODEL_SERVER_WORKERS=many (not a number)"
+    ]
     assert ignored.of_capture(None) == []
     assert ignored.of_capture(capture_config("s3://b/x", KmsKeyId="key")) == ["KmsKeyId of DataCaptureConfig"]
 

@@ -82,15 +82,25 @@ def workers(container: Container, cpus: float) -> int:
     if has_own_server(container):
         return 1
     wanted = variables_of(container).get(WORKERS, "")
-    count = int(wanted) if wanted.isascii() and wanted.isdigit() else int(cpus)
+    count = int(wanted) if _is_number(wanted) else int(cpus)
     return min(MOST_WORKERS, max(1, count))
 
 
 def own_port(container: Container) -> int | None:
     """The port that the request wants an own server to listen on; None where it leaves the choice to us."""
     wanted = variables_of(container).get(PORT, "")
-    port = int(wanted) if wanted.isascii() and wanted.isdigit() else 0
+    port = int(wanted) if _is_number(wanted) else 0
     return port if 0 < port < 65536 else None
+
+
+def not_numbers(container: Container) -> list[str]:
+    """Variables that are set, should be numbers, and are none: what we would do without them is done."""
+    variables = variables_of(container)
+    return [name for name in (WORKERS, PORT) if not _is_number(variables.get(name) or "0")]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def timeout_seconds(container: Container, default: float) -> float:

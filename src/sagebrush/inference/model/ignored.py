@@ -41,7 +41,10 @@ def of_variant(config: Request, variant: Request, model: Request) -> list[str]:
     strategy = variant.get("RoutingConfig", {}).get("RoutingStrategy", _ROUTING)
     found += [f"RoutingConfig.RoutingStrategy {strategy} {where}"] if strategy != _ROUTING else []
     found += _given(model, _OF_MODEL, "of the model")
-    return found + _given(containers.container_of(model), _OF_CONTAINER, "of the model's container")
+    container = containers.container_of(model)
+    found += _given(container, _OF_CONTAINER, "of the model's container")
+    variables = containers.variables_of(container)
+    return found + [f"{name}={variables[name]} (not a number)" for name in containers.not_numbers(container)]
 
 
 def of_capture(capture: Request | None) -> list[str]:
