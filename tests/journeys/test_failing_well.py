@@ -92,6 +92,13 @@ def test_failure_file_wins_over_the_log(sagemaker: Any, job_name: str) -> None:
     assert "exit code: 3" in reason.lower()
 
 
+def test_arguments_that_the_program_does_not_take_are_told(sagemaker: Any, job_name: str) -> None:
+    program = "import argparse; p = argparse.ArgumentParser(); p.add_argument('--eta', required=True); p.parse_args()"
+    reason = fails(sagemaker, training_job_request(job_name, program))
+    assert "error: the following arguments are required: --eta" in reason
+    assert "exit code: 2" in reason.lower()
+
+
 def test_segfault_is_told_as_signal(sagemaker: Any, job_name: str) -> None:
     reason = fails(sagemaker, training_job_request(job_name, "import ctypes; ctypes.string_at(0)"))
     assert "SIGSEGV" in reason

@@ -46,6 +46,15 @@ def test_the_failure_file_wins_over_the_log() -> None:
     assert reason == "AlgorithmError: my own words, exit code: 3"
 
 
+def test_where_a_program_ended_by_itself_the_log_says_why() -> None:
+    log = "usage: train.py [-h] --eta ETA\ntrain.py: error: the following arguments are required: --eta"
+    told = end(replace(EXITED, exit_code=2), log, "train.py ended with exit code 2")
+    assert explain(told).reason() == (
+        "AlgorithmError: train.py failed, exit code: 2. Last lines of the log: usage: train.py [-h] --eta ETA | "
+        "train.py: error: the following arguments are required: --eta"
+    )
+
+
 def test_a_failure_file_may_name_its_kind() -> None:
     failure = explain(end(failure_file="ClientError: eta must be in [0, 1], but is 7"))
     assert failure.reason() == "ClientError: eta must be in [0, 1], but is 7, exit code: 1"

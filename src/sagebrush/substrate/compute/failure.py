@@ -16,6 +16,8 @@ _KINDS = ("AlgorithmError", "ClientError", "InternalServerError", "CapacityError
 _TRACEBACK = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s+File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
 _NO_MEMORY = re.compile(r"(MemoryError|(numpy\.)?(core|_core)\._exceptions\._ArrayMemoryError)\b")
+#: What our runtime leaves where a program ended by itself: why, only the log can say.
+_ENDED_ITSELF = re.compile(r"(?P<program>.+) ended with exit code \d+")
 #: Room left in FailureReason for the exit code and at least the end of the log.
 _HEAD_LIMIT = FAILURE_REASON_LIMIT - 224
 
@@ -76,7 +78,8 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
     """Kind, message and the log lines worth adding: the job's own words, else the verdict on memory, else the log."""
     if end.failure_file is not None and end.failure_file.strip():
         kind, message = _kind_of(end.failure_file.strip()[:FAILURE_FILE_LIMIT])
-        return kind, message, ()
+        ended = _ENDED_ITSELF.fullmatch(message)
+        return (kind, f"{ended['program']} failed", end.log_tail) if ended else (kind, message, ())
     memory = _out_of_memory(end)
     # What a signal ended did not end by an exception, whatever it may have logged before.
     error, after = last_error(end.log_tail) if end.observation.signal is None else ("", ())
