@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SAGEBRUSH = Path(sys.executable).with_name("sagebrush")
-COMMANDS = ["up", "down", "status", "doctor", "config", "env", "exec", "demo"]
+COMMANDS = ["up", "down", "status", "doctor", "config", "environments", "env", "exec", "demo"]
 
 
 def sagebrush(*words: str, data_dir: Path, **environ: str) -> subprocess.CompletedProcess[str]:

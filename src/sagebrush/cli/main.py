@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "status": ("what runs, and how it is", "sagebrush.cli.status"),
     "doctor": ("try out what this machine can do, and say how to mend what it cannot", "sagebrush.cli.doctor"),
     "config": ("every setting, its value and where the value comes from", "sagebrush.cli.config"),
+    "environments": ("list, build, show and prune the environments that jobs run in", "sagebrush.cli.environments"),
     "env": ("print the environment that points AWS clients here", "sagebrush.cli.env"),
     "exec": ("run a command in that environment", "sagebrush.cli.exec"),
     "demo": ("train a model on real data with the unmodified SageMaker SDK", "sagebrush.cli.demo"),

@@ -67,6 +67,10 @@ class Environments:
         identity = f"{images.lock_text(name)}\0{sys.version}\0{sys.base_prefix}\0{platform.machine()}"
         return self.directory.absolute() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
+    def runtime_path(self) -> Path:
+        """Where the code that runs inside jobs lies or will lie, for this version of the platform."""
+        return snapshot.snapshot_path(self.directory.absolute())
+
 
 def _interpreter_paths(prefix: Path) -> tuple[Path, ...]:
     """Where the interpreter that the venv points to lies, by the names it is reached under."""

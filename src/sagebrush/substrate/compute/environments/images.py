@@ -69,6 +69,22 @@ def resolve(image_uri: str, *, exact: bool) -> EnvironmentSpec | None:
     return EnvironmentSpec(family.environment, tag, got, family.algorithm, (notice,))
 
 
+def versions(environment: str) -> list[str]:
+    """What an environment serves: ``XGBoost 3.2.0``."""
+    families = [family for family in _FAMILIES if family.environment == environment]
+    return [f"{family.framework} {pinned_version(environment, family.package)}" for family in families]
+
+
+def repositories(environment: str) -> list[str]:
+    """The images that an environment stands for, without registry and tag."""
+    return sorted(name for f in _FAMILIES if f.environment == environment for name in f.repositories)
+
+
+def pins(environment: str) -> list[str]:
+    """Its packages, ``name==version`` each."""
+    return [line for line in lock_text(environment).splitlines() if line and not line.startswith("#")]
+
+
 @cache
 def lock_text(environment: str) -> str:
     """The locked package list of an environment."""

@@ -20,11 +20,7 @@ _PARTS = ("runtime", "algorithms")
 def ensure_snapshot(root: Path, package: Path = _PACKAGE) -> Path:
     """The directory to put on the job's PYTHONPATH; made when missing. Call under the lock of ``root``."""
     files = sorted(_files(package))
-    digest = hashlib.sha256()
-    for name in files:
-        content = (package / name).read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    target = root / f"runtime-{digest.hexdigest()[:12]}"
+    target = root / _name(files, package)
     if target.is_dir():
         return target
     aside = root / f".building-{target.name}-{os.getpid()}"
@@ -39,6 +35,19 @@ def ensure_snapshot(root: Path, package: Path = _PACKAGE) -> Path:
         path.chmod(0o755 if path.is_dir() else 0o644)
     aside.rename(target)
     return target
+
+
+def snapshot_path(root: Path, package: Path = _PACKAGE) -> Path:
+    """Where the copy of today's code lies or will lie."""
+    return root / _name(sorted(_files(package)), package)
+
+
+def _name(files: list[str], package: Path) -> str:
+    digest = hashlib.sha256()
+    for name in files:
+        content = (package / name).read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return f"runtime-{digest.hexdigest()[:12]}"
 
 
 def _files(package: Path) -> list[str]:
