@@ -24,14 +24,14 @@ Each command finds the platform by its data directory: --data-dir, or SAGEBRUSH_
 #: name -> (one line of help, module with add_arguments(parser) and run(arguments, environ) -> exit code)
 _COMMANDS: Final = {
     "up": ("start the platform", "sagebrush.cli.up"),
-    "down": ("stop the platform and its model servers; running jobs go on", "sagebrush.cli.down"),
+    "down": ("stop it and its model servers; running jobs go on", "sagebrush.cli.down"),
     "status": ("what runs, and how it is", "sagebrush.cli.status"),
-    "doctor": ("try out what this machine can do, and say how to mend what it cannot", "sagebrush.cli.doctor"),
+    "doctor": ("try out this machine; say how to mend what it cannot do", "sagebrush.cli.doctor"),
     "config": ("every setting, its value and where the value comes from", "sagebrush.cli.config"),
-    "environments": ("list, build, show and prune the environments that jobs run in", "sagebrush.cli.environments"),
+    "environments": ("list, build, show and prune what jobs run in", "sagebrush.cli.environments"),
     "env": ("print the environment that points AWS clients here", "sagebrush.cli.env"),
     "exec": ("run a command in that environment", "sagebrush.cli.exec"),
-    "demo": ("train a model on real data with the unmodified SageMaker SDK", "sagebrush.cli.demo"),
+    "demo": ("train and deploy a model with the SageMaker SDK", "sagebrush.cli.demo"),
 }
 
 
@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None, environ: Mapping[str, str] | None =
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sagebrush {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND [OPTION]", required=True)
     for command, (help_line, module) in _COMMANDS.items():
         subparser = subparsers.add_parser(command, help=help_line, description=help_line, allow_abbrev=False)
         if command == name:
