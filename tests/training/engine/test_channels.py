@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from sagebrush.substrate.clock import SystemClock
+from sagebrush.substrate.compute import placing
 from sagebrush.substrate.errors import Cancelled, Refused, access_denied
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.store import OBJECTS, open_store
 from sagebrush.training.engine.channels import ChannelPlanner, Plan, channels_of, relative_path
-from sagebrush.training.engine.placing import MOST_BINDS, place
+from sagebrush.training.engine.placing import BIND_FROM, place
 from sagebrush.training.model.cluster import Cluster, cluster_of
 from tests.training.requests import ROLE, channel
 
@@ -163,19 +164,35 @@ def test_keys_that_need_the_same_path_are_refused(objects: ObjectStore) -> None:
     assert '"d/a" and "d/a/b" need the same path' in reason
 
 
-def test_few_files_are_bound_read_only_and_many_are_copied(objects: ObjectStore, tmp_path: Path) -> None:
-    for number in range(MOST_BINDS + 1):
-        objects.put(BUCKET, f"d/{number:03d}", b"content %d" % number)
-    many = plan(objects, channel(f"s3://{BUCKET}/d/"))["algo-1"]
-    few = {"train": many["train"][:MOST_BINDS]}
-    binds = place(objects, few, tmp_path / "few", sandboxed=True)
-    assert len(binds) == MOST_BINDS
-    assert all(bind.read_only and bind.source.read_bytes().startswith(b"content") for bind in binds)
-    assert binds[3].target == "/opt/ml/input/data/train/003"
-    assert place(objects, many, tmp_path / "many", sandboxed=True) == ()
-    copied = tmp_path / "many/input/data/train/064"
-    assert copied.read_bytes() == b"content 64"
-    assert copied.stat().st_nlink == 1
+def test_big_files_are_bound_read_only_and_small_ones_are_the_jobs_own_copies(
+    objects: ObjectStore, tmp_path: Path
+) -> None:
+    objects.put(BUCKET, "d/big", b"b" * BIND_FROM)
+    objects.put(BUCKET, "d/empty", b"")
+    objects.put(BUCKET, "d/run.sh", b"echo small")
+    planned = plan(objects, channel(f"s3://{BUCKET}/d/"))["algo-1"]
+    (bind,) = place(objects, planned, tmp_path, sandboxed=True)
+    assert (bind.read_only, bind.target) == (True, "/opt/ml/input/data/train/big")
+    assert bind.source.stat().st_size == BIND_FROM
+    copied = tmp_path / "input/data/train"
+    assert sorted(file.name for file in copied.iterdir()) == ["empty", "run.sh"]
+    assert (copied / "run.sh").stat().st_nlink == 1
+    (copied / "run.sh").write_bytes(b"changed by the job")
+    _, stream = objects.open(BUCKET, "d/run.sh")
+    with stream:
+        assert stream.read() == b"echo small"
+
+
+def test_the_biggest_are_bound_where_there_are_more_than_the_host_should_mount(
+    objects: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "MOST_BINDS", 2)
+    for more in range(4):
+        objects.put(BUCKET, f"d/{more}", b"b" * (BIND_FROM + more))
+    planned = plan(objects, channel(f"s3://{BUCKET}/d/"))["algo-1"]
+    binds = place(objects, planned, tmp_path, sandboxed=True)
+    assert [bind.target[-1] for bind in binds] == ["3", "2"]
+    assert sorted(file.name for file in (tmp_path / "input/data/train").iterdir()) == ["0", "1"]
 
 
 def test_without_a_sandbox_files_are_copies_that_do_not_touch_the_store(objects: ObjectStore, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Placing objects as files of a job: read-only bind mounts of their immutable files, or copies.
 
-Nothing is copied where the job has a mount namespace and the files are few. Otherwise the kernel copies
-(copy_file_range: without a copy where the file system can share blocks). Never a hard link: a job could write through.
+Small files are copied, so that a job may change them, as code does that makes its scripts executable. Big ones are not,
+where the job has a mount namespace. Elsewhere the kernel copies (copy_file_range: without a copy where the file system
+can share blocks). Never a hard link: a job could write through.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from sagebrush.substrate.compute.specification import Bind
 from sagebrush.substrate.errors import Cancelled
 from sagebrush.substrate.objects import ObjectInfo
 
-#: More bind mounts than this cost more than the copy of what are then mostly small files.
-MOST_BINDS = 64
+#: Bytes from which a mount is cheaper than a copy, and data rather than a program.
+BIND_FROM = 1 << 20
+#: The host has a limit of mounts (fs.mount-max, 100,000 by default) for all jobs together.
+MOST_BINDS = 1024
 _LONGEST_NAME = 255
 _PIECE = 64 << 20
 _COPIERS = 4
@@ -54,10 +57,16 @@ def place(
     """
     for folder in {(opt_ml / placement.path).parent for placement in placements}:
         folder.mkdir(parents=True, exist_ok=True)
-    if sandboxed and len(placements) <= MOST_BINDS:
-        return tuple(Bind(objects.path(p.info), f"{_OPT_ML}/{p.path}", read_only=True) for p in placements)
-    _copy_all([(objects.path(p.info), opt_ml / p.path) for p in placements], cancelled)
-    return ()
+    bound, copied = _divide(placements) if sandboxed else ([], placements)
+    _copy_all([(objects.path(p.info), opt_ml / p.path) for p in copied], cancelled)
+    return tuple(Bind(objects.path(p.info), f"{_OPT_ML}/{p.path}", read_only=True) for p in bound)
+
+
+def _divide(placements: Sequence[Placement]) -> tuple[Sequence[Placement], Sequence[Placement]]:
+    """Which to bind, the biggest, and which to copy."""
+    ordered = sorted(placements, key=lambda placement: placement.info.size, reverse=True)
+    count = sum(placement.info.size >= BIND_FROM for placement in ordered[:MOST_BINDS])
+    return ordered[:count], ordered[count:]
 
 
 def _copy_all(jobs: Sequence[tuple[Path, Path]], cancelled: Callable[[], bool]) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from sagebrush.substrate.compute import Bind, placing
-from sagebrush.substrate.compute.placing import MOST_BINDS, FileFinder, Placement
+from sagebrush.substrate.compute.placing import BIND_FROM, FileFinder, Placement
 from sagebrush.training.engine.refusals import download_failed
 
-__all__ = ["MOST_BINDS", "FileFinder", "place"]
+__all__ = ["BIND_FROM", "FileFinder", "place"]
 
 DATA = "input/data"
 
