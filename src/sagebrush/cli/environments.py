@@ -52,6 +52,8 @@ def _list(environments: Environments) -> None:
         built = environments.is_built(name)
         size = _size(inventory.Entry(name, path).size_bytes()) if built else "-"
         rows.append((name, "built" if built else "not built", ", ".join(images.versions(name)), size, str(path)))
+    for entry in _overlays(environments):
+        rows.append((entry.name, "built", "-", _size(entry.size_bytes()), str(entry.path)))
     for entry in _old(environments):
         state = "old" if entry.whole else "cut off"
         rows.append((entry.name, state, "-", _size(entry.size_bytes()), str(entry.path)))
@@ -100,7 +102,14 @@ def _prune(environments: Environments, *, dry: bool) -> None:
 def _old(environments: Environments) -> list[inventory.Entry]:
     """What this version of Sagebrush, on this interpreter, has no use for."""
     current: set[Path] = {environments.path(name) for name in images.ENVIRONMENT_NAMES} | {environments.runtime_path()}
+    current |= {entry.path for entry in _overlays(environments)}
     return [entry for entry in inventory.entries(environments.directory.absolute()) if entry.path not in current]
+
+
+def _overlays(environments: Environments) -> list[inventory.Entry]:
+    """Further packages over environments of this version."""
+    bases = {environments.path(name).name for name in images.ENVIRONMENT_NAMES}
+    return [entry for entry in inventory.entries(environments.directory.absolute()) if entry.base in bases]
 
 
 def _size(count: int) -> str:

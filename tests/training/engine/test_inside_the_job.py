@@ -136,6 +136,7 @@ def test_any_changed_token_is_refused() -> None:
 
 def test_the_entry_point_of_the_request_wins_over_the_images() -> None:
     environment = Environment("xgboost", Path("/env/bin/python3"), Path("/env"), algorithm="xgboost")
-    assert command.argv({}, environment) == ("/env/bin/python3", "-m", "sagebrush.runtime.training", "xgboost")
+    started = ("/opt/ml/.python/bin/python3", "-m", "sagebrush.runtime.training", "xgboost")
+    assert command.argv({}, environment, "/opt/ml") == started
     own = {"ContainerEntrypoint": ["/bin/bash", "run.sh"], "ContainerArguments": ["--x", "1"]}
-    assert command.argv(own, environment) == ("/bin/bash", "run.sh", "--x", "1")
+    assert command.argv(own, environment, "/opt/ml") == ("/bin/bash", "run.sh", "--x", "1")

@@ -120,7 +120,7 @@ def _launch_spec(this: _Launch, binds: tuple[Bind, ...]) -> LaunchSpec:
     own_variables = containers.variables_of(this.variant.container)
     return LaunchSpec(
         directory=this.deployment.directory(this.replica),
-        argv=command.argv(this.environment),
+        argv=command.argv("/opt/ml" if _sandboxed(this.deployment) else str(opt_ml.absolute())),
         opt_ml=opt_ml,
         environment=this.environment,
         host_name="model",

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.compute import observing
+from sagebrush.substrate.compute.environments import layers
 from sagebrush.substrate.compute.isolation import Isolation
 from sagebrush.substrate.compute.limits import ControlGroups
 from sagebrush.substrate.compute.shim import launchfile, record
@@ -54,6 +55,8 @@ class Launcher:
         try:
             if not self._take(lock, spec.directory) or (spec.directory / record.NAME).exists():
                 return
+            below = (*spec.environment.overlays, spec.environment.prefix)
+            layers.make(spec.opt_ml / layers.OWN, spec.environment.python, below)
             faultpoints.reach(BEFORE_LAUNCH_FILE)
             write_privately(spec.directory / launchfile.NAME, self._launch_file(spec).encode())
             faultpoints.reach(BEFORE_SHIM)
@@ -178,20 +181,24 @@ class Launcher:
 def job_variables(spec: LaunchSpec, *, sandboxed: bool) -> Mapping[str, str]:
     """The job's whole environment: defaults as official images have them, then the caller's own."""
     home = "/tmp" if sandboxed else str(spec.directory.absolute() / "tmp")
+    layer = Path("/opt/ml" if sandboxed else spec.opt_ml.absolute()) / layers.OWN
     variables = {
-        "PATH": f"{spec.environment.prefix}/bin:{_SYSTEM_PATH}",
+        "PATH": f"{layer}/bin:{spec.environment.prefix}/bin:{_SYSTEM_PATH}",
+        "VIRTUAL_ENV": str(layer),
         "HOME": home,
         "TMPDIR": home,
-        "USER": "sagemaker-user",
-        "LOGNAME": "sagemaker-user",
+        # Containers of SageMaker run as root, and clients ask for the name: @remote's bootstrap calls sudo for others.
+        "USER": "root",
+        "LOGNAME": "root",
         "HOSTNAME": spec.host_name,
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     } | dict(spec.env)
-    paths = [*map(str, spec.environment.python_path), variables.get("PYTHONPATH", "")]
-    if any(paths):
-        variables["PYTHONPATH"] = ":".join(filter(None, paths))
+    # The layers' own: programs in the environment's bin run its interpreter, which knows of no layer.
+    above = [layers.site_packages(prefix) for prefix in (layer, *spec.environment.overlays)]
+    paths = [*map(str, spec.environment.python_path), variables.get("PYTHONPATH", ""), *map(str, above)]
+    variables["PYTHONPATH"] = ":".join(filter(None, paths))
     return variables
 
 

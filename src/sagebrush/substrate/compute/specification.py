@@ -37,6 +37,7 @@ class Environment:
 
     ``read_only_paths`` must stay visible to the job even where a masked directory covers them (the environment itself,
     the interpreter it was made from, the platform's runtime). ``asked`` and ``got`` are the framework versions.
+    ``overlays`` are layers of further packages over it, the topmost first (``environments.layers``).
     """
 
     name: str
@@ -48,6 +49,7 @@ class Environment:
     notices: tuple[str, ...] = ()
     read_only_paths: tuple[Path, ...] = ()
     python_path: tuple[Path, ...] = ()
+    overlays: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sagebrush.substrate.compute import EnvironmentSpec, Fit
 from sagebrush.substrate.compute.environments.builds import Build, EnvironmentBuilds
 from sagebrush.substrate.errors import CallerError, JobFailure, Refused
+from sagebrush.training.engine import remote_function
 from sagebrush.training.reconcilers.job import Job
 
 #: Seconds a step waits for an environment that is there; longer means that it is being built.
@@ -26,14 +29,15 @@ def environment_of(job: Job, builds: EnvironmentBuilds) -> Build:
 
 def spec_of(job: Job) -> EnvironmentSpec:
     """What the job's image means here. Raises Refused when it means nothing any more."""
-    image = job.request["AlgorithmSpecification"]["TrainingImage"]
+    algorithm = job.request["AlgorithmSpecification"]
+    image = algorithm["TrainingImage"]
     try:
         spec = job.platform.compute.environments.resolve(image)
     except CallerError as error:
         raise Refused(JobFailure("ClientError", error.message)) from None
     if spec is None:
         raise Refused(JobFailure("ClientError", f"Cannot find the training image {image}."))
-    return spec
+    return replace(spec, packages=remote_function.packages_of(algorithm))
 
 
 def fits_of(job: Job) -> list[Fit]:

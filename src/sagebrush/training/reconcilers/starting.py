@@ -172,7 +172,7 @@ def _launch_spec(
         env[submit_directory.VARIABLE] = f"{root or '/opt/ml'}/{submit_directory.ARCHIVE}"
     return LaunchSpec(
         directory=job.directory(host.name),
-        argv=command.argv(job.request["AlgorithmSpecification"], environment),
+        argv=command.argv(job.request["AlgorithmSpecification"], environment, str(root or "/opt/ml")),
         opt_ml=opt_ml_path,
         environment=environment,
         host_name=host.name,

@@ -57,12 +57,12 @@ def build(name: str, lock_text: str, target: Path, *, lock: int, progress: Progr
         requirements = aside / "requirements.txt"
         requirements.write_text(lock_text)
         python = aside / "bin" / "python3"
-        _run([str(python), "-I", "-m", "ensurepip", "--default-pip"], name, lock, progress)
+        run([str(python), "-I", "-m", "ensurepip", "--default-pip"], name, lock, progress)
         # Everything is pinned: no resolver is needed, and none can change its mind.
         command = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-        _run([*command, "--progress-bar", "off", "--no-deps", "-r", str(requirements)], name, lock, progress)
-        _run([str(python), "-I", "-m", "pip", "check", "--disable-pip-version-check"], name, lock, progress)
-        _settle(aside, target)
+        run([*command, "--progress-bar", "off", "--no-deps", "-r", str(requirements)], name, lock, progress)
+        run([str(python), "-I", "-m", "pip", "check", "--disable-pip-version-check"], name, lock, progress)
+        settle(aside, target)
         manifest = {"name": name, "python": sys.version.split()[0], "requirements": lock_text.splitlines()}
         (aside / MANIFEST).write_text(json.dumps(manifest, indent=2))
         aside.rename(target)
@@ -73,7 +73,8 @@ def build(name: str, lock_text: str, target: Path, *, lock: int, progress: Progr
     progress(f"The environment {name} is ready")
 
 
-def _run(command: list[str], name: str, lock: int, progress: Progress) -> None:
+def run(command: list[str], name: str, lock: int, progress: Progress) -> None:
+    """Run pip, telling ``progress`` what it does; ``name`` is what is being built. Raises EnvironmentBuildFailed."""
     tail: deque[str] = deque(maxlen=_TAIL_LINES)
     unreachable = False
     # Jobs run under users of their own: what is built must be readable to all, whatever the operator's umask.
@@ -103,7 +104,7 @@ def _run(command: list[str], name: str, lock: int, progress: Progress) -> None:
     raise EnvironmentBuildFailed(f"The environment {name} could not be built: {cause}.\n" + "\n".join(tail))
 
 
-def _settle(aside: Path, target: Path) -> None:
+def settle(aside: Path, target: Path) -> None:
     """Scripts name the interpreter by its path: let them name the place where it is going to be."""
     old, new = os.fsencode(aside), os.fsencode(target)
     for script in (aside / "bin").iterdir():

@@ -7,7 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-from sagebrush.substrate.compute.environments import building, images, snapshot
+from sagebrush.substrate.compute.environments import building, images, overlays, snapshot
 from sagebrush.substrate.compute.environments.building import Progress
 from sagebrush.substrate.compute.environments.images import EnvironmentSpec
 from sagebrush.substrate.compute.specification import Environment
@@ -39,6 +39,9 @@ class Environments:
             with building.exclusive(self.directory / f".{prefix.name}.lock") as lock:
                 if not self.is_built(spec.name):
                     building.build(spec.name, images.lock_text(spec.name), prefix, lock=lock, progress=progress)
+        shown = [prefix]
+        if spec.packages:
+            shown.insert(0, overlays.ensure(self.directory.absolute(), prefix, spec.packages, progress))
         with building.exclusive(self.directory / ".runtime.lock"):
             runtime = snapshot.ensure_snapshot(self.directory.absolute())
         return Environment(
@@ -49,8 +52,9 @@ class Environments:
             got=spec.got_version,
             algorithm=spec.algorithm,
             notices=spec.notices,
-            read_only_paths=(prefix, runtime, *_interpreter_paths(prefix)),
+            read_only_paths=(*shown, runtime, *_interpreter_paths(prefix)),
             python_path=(runtime,),
+            overlays=tuple(shown[:-1]),
         )
 
     def prebuild(self, progress: Progress) -> None:

@@ -36,7 +36,8 @@ ENVIRONMENT_NAMES = tuple(dict.fromkeys(family.environment for family in _FAMILI
 class EnvironmentSpec:
     """What an image means here. ``algorithm`` names the built-in algorithm that the image carries, if any.
 
-    ``notices`` are lines for the job's log: what was asked for and what it gets.
+    ``notices`` are lines for the job's log: what was asked for and what it gets. ``packages`` are requirements of pip's
+    that the job needs beside those of the environment.
     """
 
     name: str
@@ -44,6 +45,7 @@ class EnvironmentSpec:
     got_version: str
     algorithm: str | None = None
     notices: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 def resolve(image_uri: str, *, exact: bool) -> EnvironmentSpec | None:

@@ -21,6 +21,7 @@ class Entry:
     """One directory there. ``name`` is that of the environment; ``runtime`` for a copy of the code inside jobs.
 
     ``requirements``: what is installed, one pin each. ``whole``: False for what a build that was cut off has left.
+    ``base``: the directory name of the environment that an overlay lies over.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Entry:
     python: str = ""
     requirements: tuple[str, ...] = ()
     whole: bool = True
+    base: str = ""
 
     def size_bytes(self) -> int:
         """What it takes on the disk; links count nothing."""
@@ -50,9 +52,8 @@ def _entry(path: Path) -> Entry | None:
     except (OSError, ValueError):
         return None
     pins = (line.strip() for line in manifest["requirements"])
-    return Entry(
-        manifest["name"], path, manifest["python"], tuple(pin for pin in pins if pin and not pin.startswith("#"))
-    )
+    requirements = tuple(pin for pin in pins if pin and not pin.startswith("#"))
+    return Entry(manifest["name"], path, manifest["python"], requirements, base=manifest.get("base", ""))
 
 
 def users(path: Path) -> list[int]:
