@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import sagebrush
+from sagebrush.substrate.compute.environments import layers
 
 PACKAGE = Path(sagebrush.__file__).parent
 
@@ -28,6 +29,7 @@ class ScriptJob:
         self.hyperparameters: dict[str, str] = {}
         for directory in ("input/config", "code", "output"):
             (base / directory).mkdir(parents=True)
+        layers.make(base / layers.OWN, Path(sys.executable), [Path(sys.prefix)])
 
     def start(self, program: str | None, name: str = "train.py") -> subprocess.Popen[str]:
         if program is not None:
@@ -37,7 +39,7 @@ class ScriptJob:
         values = {"sagemaker_program": name} | self.hyperparameters
         (self.base / "input/config/hyperparameters.json").write_text(json.dumps(values))
         return subprocess.Popen(
-            [sys.executable, "-m", "sagebrush.runtime.training"],
+            [layers.python_of(str(self.base)), "-m", "sagebrush.runtime.training"],
             env={"PATH": os.environ["PATH"], "SAGEMAKER_BASE_DIR": str(self.base)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -62,29 +62,17 @@ def _within(code: str, entry_point: str) -> str:
 
 
 def install_requirements(code: str, *, reachable: bool = True) -> None:
-    """Install requirements.txt for this job only: never into the environment that jobs share.
+    """Install requirements.txt with this interpreter's pip: into the job's own layer of packages.
 
     Not ``reachable``: the job is in a network of its own, so that no index of packages is there. Raises UserError.
     """
     requirements = os.path.join(code, "requirements.txt")
     if not os.path.isfile(requirements):
         return
+    import importlib
     import subprocess
-    import tempfile
 
-    target = tempfile.mkdtemp(prefix="requirements-")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--target",
-        target,
-        "--requirement",
-        requirements,
-    ]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--requirement", requirements]
     pip = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace")
     reason = ""
     assert pip.stderr is not None
@@ -96,8 +84,7 @@ def install_requirements(code: str, *, reachable: bool = True) -> None:
         told = reason or f"pip ended with exit code {pip.returncode}; see the log."
         where = "" if reachable else " A server of the model's own is in a network without a way to any package index."
         raise UserError(f"requirements.txt could not be installed: {told}{where}")
-    sys.path.insert(0, target)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [target, os.environ.get("PYTHONPATH", "")]))
+    importlib.invalidate_caches()
 
 
 def _run_python(path: str, code: str, arguments: list[str]) -> int:

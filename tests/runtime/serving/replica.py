@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from sagebrush.substrate.compute.environments import layers
+
 SOURCE = Path(__file__).parents[3] / "src"
 
 
@@ -65,6 +67,8 @@ class Replica:
         }
         # What the shim does: the sockets as descriptors 3 and on.
         moves = "; ".join(f"os.dup2({k}, {3 + i})" for i, k in enumerate(kept))
+        layers.make(directory / layers.OWN, Path(python), [Path(python).parent.parent])
+        python = layers.python_of(str(directory))
         command = [python, "-m", "sagebrush.runtime.serving"]
         start = f"import os; {moves}; {before or 'pass'}; os.execv({python!r}, {command})"
         self._log = (directory / "log").open("wb")

@@ -228,7 +228,7 @@ for module in ("substrate", "server", "training", "cli"):
     sandbox_rig.launcher.launch(spec)
     assert sandbox_rig.finish(spec).exit_code == 0, sandbox_rig.printed(spec)
     first, *refused = sandbox_rig.printed(spec)
-    assert first == f"{environment.prefix} {environment.python_path[0]}/sagebrush/runtime/__init__.py"
+    assert first == f"/opt/ml/.python {environment.python_path[0]}/sagebrush/runtime/__init__.py"
     assert refused == ["no substrate", "no server", "no training", "no cli"]
 
 

@@ -194,6 +194,7 @@ def job_variables(spec: LaunchSpec, *, sandboxed: bool) -> Mapping[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     } | dict(spec.env)
     # The layers' own: programs in the environment's bin run its interpreter, which knows of no layer.
     above = [layers.site_packages(prefix) for prefix in (layer, *spec.environment.overlays)]
