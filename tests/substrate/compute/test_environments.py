@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import subprocess
 import sys
 import threading
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from sagebrush.substrate.compute import EnvironmentBuildFailed, Environments, En
 from sagebrush.substrate.compute.environments import building, images, snapshot
 from sagebrush.substrate.errors import CallerError
 from sagebrush.testing.launcher_contract import Rig
+from tests.substrate.compute.wheels import make_wheel
 
 ECR = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
 GOT = images.pinned_version("xgboost", "xgboost-cpu")
@@ -110,24 +108,6 @@ def test_environments_agree_on_the_versions_of_what_they_share() -> None:
     assert names[0] & names[1] == {line.partition("==")[0] for line in pins[0] & pins[1]} == names[0]
     assert "xgboost-cpu" not in names[0]
     assert "boto3" in names[0]
-
-
-def make_wheel(folder: Path, name: str, code: str) -> None:
-    """The smallest package pip accepts, with a script, so that no test needs the network."""
-    files = {
-        f"{name}.py": code,
-        f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{name}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{name}-1.0.dist-info/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
-    }
-    rows = []
-    for path, text in files.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-        rows.append(f"{path},sha256={digest},{len(text)}")
-    files[f"{name}-1.0.dist-info/RECORD"] = "\n".join([*rows, f"{name}-1.0.dist-info/RECORD,,"])
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
 
 
 @pytest.fixture
