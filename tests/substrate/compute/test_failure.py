@@ -46,6 +46,41 @@ def test_the_failure_file_wins_over_the_log() -> None:
     assert reason == "AlgorithmError: my own words, exit code: 3"
 
 
+@pytest.mark.parametrize("strip", [False, True])
+def test_where_a_driver_says_only_that_its_child_failed_the_childs_own_exception_counts(strip: bool) -> None:
+    """SDK v3's drivers print what the script says without its indentation, and fail with an error of their own."""
+    script = "def load():\n    raise ValueError('the label is missing')\n\nload()"
+    driver = (
+        "import subprocess, sys\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {script!r}], stderr=subprocess.PIPE, text=True)\n"
+        "for line in child.stderr:\n"
+        f"    print(line.strip() if {strip} else line.rstrip(), file=sys.stderr, flush=True)\n"
+        "raise subprocess.CalledProcessError(child.wait(), ['python3', 'train.py'])"
+    )
+    log = traceback_of(driver)
+    assert "CalledProcessError" in log
+    file = log[log.rindex("Traceback") :]
+    told = "AlgorithmError: ValueError: the label is missing (<string>, line 2, in load), exit code: 1"
+    assert explain(end(log=log)).reason().startswith(f"{told}. Last lines of the log: Traceback")
+    assert explain(end(log=log, failure_file=file)).reason() == told
+    assert "CalledProcessError" in explain(end(log="nothing", failure_file=file)).reason()
+
+
+@pytest.mark.parametrize("last", ["Boom", "", "ValueError: in the middle, raised there"])
+def test_source_lines_without_indentation_are_not_taken_for_the_exception(last: str) -> None:
+    lines = [
+        "Traceback (most recent call last):",
+        'File "train.py", line 9, in <module>',
+        "raise_error(ValueError)",
+        "^^^^^^^^^^^",
+        'File "train.py", line 3, in raise_error',
+        "raise kind",
+        f"KeyError: {last!r}",
+        "and more",
+    ]
+    assert last_error(lines) == (f"KeyError: {last!r} (train.py, line 3, in raise_error)", ["and more"])
+
+
 def test_where_a_program_ended_by_itself_the_log_says_why() -> None:
     log = "usage: train.py [-h] --eta ETA\ntrain.py: error: the following arguments are required: --eta"
     told = end(replace(EXITED, exit_code=2), log, "train.py ended with exit code 2")

@@ -14,7 +14,10 @@ from sagebrush.substrate.errors import FAILURE_REASON_LIMIT, JobFailure
 FAILURE_FILE_LIMIT = 1024
 _KINDS = ("AlgorithmError", "ClientError", "InternalServerError", "CapacityError")
 _TRACEBACK = "Traceback (most recent call last):"
-_FRAME = re.compile(r'\s+File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+_FRAME = re.compile(r'\s*File "(?P<file>.+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Iteration|Failure|Warning)\b(:|$)")
+#: The last line of a traceback that only says that another program failed, which has said why itself.
+_CHILD_FAILED = re.compile(r"(subprocess\.)?CalledProcessError: Command .+", re.DOTALL)
 _NO_MEMORY = re.compile(r"(MemoryError|(numpy\.)?(core|_core)\._exceptions\._ArrayMemoryError)\b")
 #: What our runtime leaves where a program ended by itself: why, only the log can say.
 _ENDED_ITSELF = re.compile(r"(?P<program>.+) ended with exit code \d+")
@@ -78,6 +81,9 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
     """Kind, message and the log lines worth adding: the job's own words, else the verdict on memory, else the log."""
     if end.failure_file is not None and end.failure_file.strip():
         kind, message = _kind_of(end.failure_file.strip()[:FAILURE_FILE_LIMIT])
+        if _CHILD_FAILED.match(message.rstrip().rpartition("\n")[2]):
+            error, _ = last_error(end.log_tail)
+            return kind, error or message, ()
         ended = _ENDED_ITSELF.fullmatch(message)
         return (kind, f"{ended['program']} failed", end.log_tail) if ended else (kind, message, ())
     memory = _out_of_memory(end)
@@ -115,23 +121,37 @@ def _out_of_memory(end: HostEnd) -> str:
 def last_error(lines: Sequence[str]) -> tuple[str, Sequence[str]]:
     """The exception of the last traceback in the log, with the place it was raised at; '' when there is none.
 
+    A traceback that only says that a child process failed counts where there is no other: that child told why.
     And the lines after it: more of its message, or what the program said later; that cannot be told.
     """
+    last: tuple[str, Sequence[str]] = ("", ())
     for start in range(len(lines) - 1, -1, -1):
         if lines[start].endswith(_TRACEBACK):
-            return _of_traceback(lines[start + 1 :])
-    return "", ()
+            found = _of_traceback(lines[start + 1 :])
+            if not _CHILD_FAILED.match(found[0]):
+                return found if found[0] or not last[0] else last
+            last = last if last[0] else found
+    return last
 
 
 def _of_traceback(lines: Sequence[str]) -> tuple[str, Sequence[str]]:
-    place = ""
+    place, source_follows = "", False
     for index, line in enumerate(lines):
         frame = _FRAME.match(line)
         if frame:
-            place = _place(frame)
-        elif line and not line[0].isspace():
+            # Some programs print what their children say without its indentation.
+            place, source_follows = _place(frame), not line[0].isspace()
+        elif line and not line[0].isspace() and line.strip("^~"):
+            if source_follows and not _is_exception(lines[index : index + 2]):
+                source_follows = False
+                continue
             return (f"{line} ({place})" if place else line), lines[index + 1 :]
     return "", ()
+
+
+def _is_exception(lines: Sequence[str]) -> bool:
+    """Whether the first line is the last of a traceback, and not the source of a frame."""
+    return bool(_EXCEPTION.match(lines[0])) and not (len(lines) > 1 and _FRAME.match(lines[1]))
 
 
 def _place(frame: re.Match[str]) -> str:
