@@ -7,9 +7,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 COMPILED := PYTHONPATH=$(CURDIR)/build/compiled/site
-SDK := build/clients/v2
 SETUP := .venv/.set-up
-CLIENTS := $(SDK)/.set-up
+# One environment per generation of the SageMaker SDK: they have the same name.
+PINS := src/sagebrush/substrate/compute/environments/specs/clients
+SDK_V2 := build/clients/v2/.set-up
+SDK_V3 := build/clients/v3/.set-up
+CLIENTS := $(SDK_V2) $(SDK_V3)
 
 .PHONY: help
 help: ## Explain the targets
@@ -20,7 +23,7 @@ setup: $(SETUP) ## Make .venv with the platform and everything to work on it
 	@echo "Ready: $(BIN)/sagebrush --help"
 
 .PHONY: demo
-demo: $(SETUP) $(CLIENTS) ## Set up, start the platform, train a model on real data with the SageMaker SDK
+demo: $(SETUP) $(SDK_V2) ## Set up, start the platform, train a model on real data with the SageMaker SDK
 	@$(BIN)/sagebrush demo
 	@echo "The platform goes on running: $(BIN)/sagebrush status. Stop it: $(BIN)/sagebrush down"
 
@@ -44,20 +47,20 @@ test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, Post
 	$(COMPILED) $(BIN)/pytest -n 2 tests/planes/front
 
 .PHONY: clients
-clients: $(CLIENTS) ## Install the SageMaker SDK and the AWS CLI in an environment of their own (build/clients)
+clients: $(CLIENTS) ## Install the SageMaker SDKs (v2 with the AWS CLI, v3) in environments of their own (build/clients)
 
 .PHONY: coverage
 coverage: $(SETUP) ## Write docs/coverage.md: which operations are served, and how far
 	$(BIN)/python -m sagebrush.server.coverage
 
 .PHONY: bench
-bench: $(SETUP) $(CLIENTS) compiled ## Run the benchmarks, one after another; best on a quiet machine
+bench: $(SETUP) $(SDK_V2) compiled ## Run the benchmarks, one after another; best on a quiet machine
 	@missed=""; for module in $$(cd benchmarks && ls *.py | grep -v '^_\|^serving_peers' | sed 's/\.py$$//'); do \
 		echo "== $$module"; $(COMPILED) $(BIN)/python -m benchmarks.$$module || missed="$$missed $$module"; \
 	done; test -z "$$missed" || { echo "Claims that did not hold:$$missed" >&2; exit 1; }
 
 .PHONY: bench-peers
-bench-peers: $(SETUP) $(CLIENTS) compiled ## Compare serving with six other servers (as root; installs them, 2.6 GB, in build/)
+bench-peers: $(SETUP) $(SDK_V2) compiled ## Compare serving with six other servers (as root; installs them, 2.6 GB, in build/)
 	$(COMPILED) $(BIN)/python -m benchmarks.serving_peers
 
 # In a copy: what is compiled beside its source would hide later changes of it.
@@ -97,9 +100,16 @@ $(SETUP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@touch $@
 
-$(CLIENTS): examples/quickstart/requirements.txt examples/quickstart/constraints.txt | $(SETUP)
-	@echo "Installing the SageMaker SDK in $(SDK) (the first time takes a minute or two)"
-	@test -x $(SDK)/bin/python || $(PYTHON) -m venv $(SDK)
-	@$(SDK)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(SDK)/bin/python -m pip install --quiet --constraint examples/quickstart/constraints.txt --requirement $<
+define install_client
+	@echo "Installing the SageMaker SDK in $(@D) (the first time takes a minute or two)"
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(@D)/bin/python -m pip install --quiet --constraint $(word 2,$^) --requirement $<
 	@touch $@
+endef
+
+$(SDK_V2): examples/quickstart/requirements.txt $(PINS)/sagemaker-2.257.7.txt | $(SETUP)
+	$(install_client)
+
+$(SDK_V3): examples/quickstart_v3/requirements.txt $(PINS)/sagemaker-3.27.0.txt | $(SETUP)
+	$(install_client)

@@ -25,7 +25,8 @@ from tests.programs import container_command
 
 ROOT = Path(__file__).parents[2]
 SAGEBRUSH = Path(sys.executable).with_name("sagebrush")
-CLIENTS_V2 = ROOT / "build" / "clients" / "v2"
+CLIENTS = ROOT / "build" / "clients"
+CLIENTS_V2 = CLIENTS / "v2"
 ENVIRONMENTS = ROOT / "build" / "environments"
 ROLE = "arn:aws:iam::123456789012:role/SageMakerRole"
 XGBOOST_IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
@@ -100,9 +101,11 @@ class RunningPlatform:
         options: dict[str, Any] = {"retries": {"max_attempts": 1}} | config
         return session.client(service, endpoint_url=self.endpoint_url, config=Config(**options))
 
-    def run_client(self, *command: str, timeout: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a program of the v2 client environment under ``sagebrush exec --``."""
-        program = str(CLIENTS_V2 / "bin" / command[0])
+    def run_client(
+        self, *command: str, sdk: str = "v2", timeout: float = 300, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment of one generation of the SDK under ``sagebrush exec --``."""
+        program = str(CLIENTS / sdk / "bin" / command[0])
         assert Path(program).exists(), f"{program} is missing: run `make clients`"
         return self.command("exec", "--", program, *command[1:], timeout=timeout, check=check)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ _UNSET: Final = (
     "AWS_USE_DUALSTACK_ENDPOINT",
 )
 _SERVICE_ENDPOINT: Final = "AWS_ENDPOINT_URL_"
+#: What @remote runs in where no image is named; without it, the SDKs have one for Python 3.8 and 3.10 only.
+_DEFAULT_IMAGE: Final = "SAGEMAKER_INTERNAL_IMAGE_URI"
+_PLAIN_PYTHON: Final = "081325390199.dkr.ecr.{region}.amazonaws.com/sagemaker-base-python-3{minor}:1.0"
 _STS_NAME: Final = "sts.us-east-1.amazonaws.com"
 
 
@@ -64,6 +68,8 @@ def compose(target: Target, environ: Mapping[str, str]) -> dict[str, str | None]
         "SAGEMAKER_ADMIN_CONFIG_OVERRIDE": str(target.sdk_config),
         "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
     }
+    if not environ.get(_DEFAULT_IMAGE):
+        variables[_DEFAULT_IMAGE] = _PLAIN_PYTHON.format(region=target.region, minor=sys.version_info.minor)
     return variables
 
 

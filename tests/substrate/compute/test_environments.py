@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -71,6 +72,12 @@ def test_an_image_that_gets_what_it_asks_for_needs_no_notice(image: str, tmp_pat
     assert (spec.name, spec.got_version, spec.notices) == ("xgboost", GOT, ())
 
 
+@pytest.mark.parametrize("image", [f"{ECR}/sagemaker-base-python-310:1.0", f"{ECR}/sagemaker-base-python-38"])
+def test_images_of_plain_python_get_this_interpreter_whatever_the_tag(image: str, tmp_path: Path) -> None:
+    spec = Environments(tmp_path, exact=True).resolve(image)
+    assert spec == EnvironmentSpec("python", "", platform.python_version())
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -106,6 +113,9 @@ def test_environments_agree_on_the_versions_of_what_they_share() -> None:
     ]
     names = [{line.partition("==")[0] for line in lines} for lines in pins]
     assert names[0] & names[1] == {line.partition("==")[0] for line in pins[0] & pins[1]} == names[0]
+    plain = dict(line.split("==") for line in images.pins("python"))
+    shared = dict(line.split("==") for line in images.pins("xgboost"))
+    assert {name: plain[name] for name in plain.keys() & shared.keys()}.items() <= shared.items()
     assert "xgboost-cpu" not in names[0]
     assert "boto3" in names[0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -15,18 +16,32 @@ _NAME = re.compile(r"(?P<repository>[a-z0-9][a-z0-9._/-]*)(:(?P<tag>[\w][\w.-]*)
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """Images of these repositories run in ``environment``; ``package`` is the pin that carries their version."""
+    """Images of these repositories run in ``environment``; ``package`` is the pin that carries their version.
+
+    Without a ``package`` tags ask for no version: such images differ in their interpreter, and there is one here.
+    """
 
     repositories: frozenset[str]
     environment: str
     framework: str
-    package: str
+    package: str | None
     algorithm: str | None
 
 
+#: The default images of ``@remote`` and of Studio's notebooks, one per minor version of Python.
+_PLAIN_PYTHON = frozenset(
+    f"{name}-{kind}"
+    for name, kinds in (
+        ("sagemaker-base-python", (38, 310, 311, 312, 313, 314)),
+        ("sagemaker-data-science", (38, 310, 311)),
+        ("sagemaker-distribution", ("cpu", "gpu", "prod")),
+    )
+    for kind in kinds
+)
 _FAMILIES = (
     _Family(frozenset({"sagemaker-xgboost", "xgboost"}), "xgboost", "XGBoost", "xgboost-cpu", "xgboost"),
     _Family(frozenset({"sagemaker-scikit-learn", "scikit-learn"}), "sklearn", "scikit-learn", "scikit-learn", None),
+    _Family(_PLAIN_PYTHON, "python", "Python", None, None),
 )
 #: In the order in which they are built ahead of the first job.
 ENVIRONMENT_NAMES = tuple(dict.fromkeys(family.environment for family in _FAMILIES))
@@ -57,7 +72,9 @@ def resolve(image_uri: str, *, exact: bool) -> EnvironmentSpec | None:
     family = next((f for f in _FAMILIES if repository in f.repositories), None)
     if family is None:
         return None
-    got = pinned_version(family.environment, family.package)
+    got = _got_version(family)
+    if family.package is None:
+        return EnvironmentSpec(family.environment, "", got, family.algorithm)
     # Tags are <framework version>-<image revision>[-cpu-py3]; 'latest' and the old bare numbers ask for no version.
     asked = tag.partition("-")[0] if re.match(r"\d+\.\d", tag) else ""
     if not asked or got == asked or got.startswith(f"{asked}."):
@@ -74,7 +91,11 @@ def resolve(image_uri: str, *, exact: bool) -> EnvironmentSpec | None:
 def versions(environment: str) -> list[str]:
     """What an environment serves: ``XGBoost 3.2.0``."""
     families = [family for family in _FAMILIES if family.environment == environment]
-    return [f"{family.framework} {pinned_version(environment, family.package)}" for family in families]
+    return [f"{family.framework} {_got_version(family)}" for family in families]
+
+
+def _got_version(family: _Family) -> str:
+    return pinned_version(family.environment, family.package) if family.package else platform.python_version()
 
 
 def repositories(environment: str) -> list[str]:

@@ -12,6 +12,9 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from sagebrush.substrate.compute.environments import building, layers
@@ -43,7 +46,9 @@ def _build(base: Path, packages: Sequence[str], target: Path, lock: int, progres
             shutil.rmtree(leftover)
         layers.make(aside, base / "bin" / "python3", [base])
         command = [str(aside / "bin" / "python3"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-        building.run([*command, "--progress-bar", "off", *packages], name, lock, progress)
+        with ExitStack() as files:
+            known = [f"--constraint={files.enter_context(resources.as_file(pins))}" for pins in _pins(packages)]
+            building.run([*command, "--progress-bar", "off", *known, *packages], name, lock, progress)
         building.settle(aside, target)
         installed = sorted(path.name for path in layers.site_packages(aside).glob("*.dist-info"))
         manifest = {
@@ -59,3 +64,10 @@ def _build(base: Path, packages: Sequence[str], target: Path, lock: int, progres
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     progress(f"The environment {name} is ready")
+
+
+def _pins(packages: Sequence[str]) -> list[Traversable]:
+    """Versions of everything that known packages need: without them, pip looks for minutes for what goes together."""
+    folder = resources.files(__package__).joinpath("specs", "clients")
+    files = [folder.joinpath(f"{package.replace('==', '-')}.txt") for package in packages]
+    return [file for file in files if file.is_file()]
