@@ -82,6 +82,18 @@ def test_an_absolute_path_stays_inside_or_is_refused(tmp_path: Path) -> None:
     assert not place.exists()
 
 
+def test_a_member_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    dangling = archive(tmp_path / "dangling.tar.gz", ("model/link", HARD, "model/missing"))
+    with pytest.raises(UserError, match=r"dangling.tar.gz cannot be unpacked: member 'model/link'.*model/missing"):
+        unpack(dangling, str(tmp_path / "out"))
+    deep = archive(tmp_path / "deep.tar.gz", ("d/" * 1500 + "file", FILE, "x"))
+    with pytest.raises(UserError, match=r"deep.tar.gz cannot be unpacked.*'d/d/d"):
+        unpack(deep, str(tmp_path / "out"))
+    clash = archive(tmp_path / "clash.tar.gz", ("model", FILE, "x"), ("model/weights", FILE, "x"))
+    with pytest.raises(UserError, match=r"clash.tar.gz cannot be unpacked at member 'model/weights'"):
+        unpack(clash, str(tmp_path / "other"))
+
+
 def test_more_than_there_is_room_for_is_refused_before_it_is_written(tmp_path: Path) -> None:
     source = archive(tmp_path / "a.tar.gz", ("zeros", FILE, "0" * 100_000))
     with pytest.raises(UserError, match="more than 1000 bytes"):

@@ -13,6 +13,11 @@ from pathlib import Path
 
 from sagebrush.runtime.outcome import UserError
 
+try:
+    from lzma import LZMAError
+except ImportError:  # A Python that was built without it says EOFError, or that it cannot read such an archive.
+    LZMAError = EOFError  # type: ignore[assignment,misc]
+
 MOST_MEMBERS = 1_000_000
 #: More than any tar program fills up its last record with.
 _TRAILER = 1 << 20
@@ -26,7 +31,7 @@ def unpack(archive: str, target: str, most_bytes: int = 1 << 62) -> None:
     """Unpack a tar file, compressed or not, into ``target``. Raises UserError naming archive and member."""
     Path(target).mkdir(parents=True, exist_ok=True)
     name = Path(archive).name
-    total = 0
+    total, last = 0, ""
     try:
         with tarfile.open(archive, errorlevel=2) as tar:
             for count, member in enumerate(tar):
@@ -35,17 +40,23 @@ def unpack(archive: str, target: str, most_bytes: int = 1 << 62) -> None:
                 total += member.size
                 if total > most_bytes:
                     raise UserError(f"{name} unpacks to more than {most_bytes} bytes.")
+                last = member.name
                 _extract(tar, member, target)
             _check_sum(tar)
     except _Refused as error:
         raise UserError(f"{name} cannot be unpacked: {error}") from None
-    except (tarfile.TarError, EOFError, ValueError, zlib.error) as error:
+    except (KeyError, RecursionError) as error:
+        # A hard link to what is not there, and directories too deep for Python to make.
+        told = error.args[0] if isinstance(error, KeyError) else "its path is too deep"
+        raise UserError(f"{name} cannot be unpacked: member {last[:200]!r}: {told}") from None
+    except (tarfile.TarError, EOFError, ValueError, zlib.error, LZMAError) as error:
         raise UserError(f"{name} is not a tar archive that can be read: {error or type(error).__name__}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"{name} cannot be unpacked: the disk is full.") from None
         # gzip and zlib say what is wrong with their data as an OSError without a number.
-        raise UserError(f"{name} cannot be unpacked: {error.strerror or error}") from None
+        where = f" at member {last[:200]!r}" if last and error.strerror else ""
+        raise UserError(f"{name} cannot be unpacked{where}: {error.strerror or error}") from None
 
 
 def _check_sum(tar: tarfile.TarFile) -> None:

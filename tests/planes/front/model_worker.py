@@ -5,6 +5,7 @@
 One request at a time. Every request it begins to work on is a line in the log. Nothing but the standard library.
 """
 
+import base64
 import json
 import os
 import signal
@@ -73,6 +74,9 @@ class Worker:
             time.sleep(told["seconds"])
         if do == "garble":
             connection.sendall(b"this is not HTTP\r\n\r\n")
+            return False
+        if do == "raw":
+            connection.sendall(base64.b64decode(told["text"]))
             return False
         if do == "half":
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -366,18 +369,151 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(inferno: Start) -
 
 
 def test_bodies_in_hand_have_a_limit_and_what_they_held_is_given_back(inferno: Start) -> None:
+    """Whose body is only arriving makes room: nobody knows yet whether that client may invoke anything."""
     around = serving(inferno, bytes_in_hand=100_000)
     held = around.front.client()
-    held.send(b"POST /endpoints/e/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + b"x" * 80_000)
+    held.send(signed(b"x" * 90_000)[:80_000])
     service = around.front.door.invocations
     assert service is not None
-    poll(lambda: service.bytes_in_hand >= 80_000, "the first body")
+    poll(lambda: service.bytes_in_hand >= 70_000, "the first body")
+    around.runtime().invoke_endpoint(EndpointName="e", Body=b"x" * 50_000)
+    status, headers, _ = held.response()
+    assert (status, headers["x-amzn-errortype"]) == (503, "serviceunavailable")
+    poll(lambda: service.bytes_in_hand == 0, "the room to be given back")
+    assert not service.arriving
+
+
+def test_requests_that_wait_for_a_worker_are_not_given_up_for_new_ones(inferno: Start) -> None:
+    around = serving(inferno, bytes_in_hand=100_000)
+    (worker,) = around.workers
+    worker.pause()
+    service = around.front.door.invocations
+    assert service is not None
+    waiting = [around.front.client().send(signed(b"x" * 40_000)) for _ in range(2)]
+    poll(lambda: service.bytes_in_hand == 80_000, "both to wait")
     response = refused(around.runtime().invoke_endpoint, EndpointName="e", Body=b"x" * 50_000)
     assert response["Error"]["Code"] == "ThrottlingException"
-    held.close()
+    worker.resume()
+    assert [client.response()[0] for client in waiting] == [200, 200]
     poll(lambda: service.bytes_in_hand == 0, "the room to be given back")
-    around.runtime().invoke_endpoint(EndpointName="e", Body=b"x" * 50_000)
-    poll(lambda: service.bytes_in_hand == 0, "the room to be given back again")
+
+
+_UNSIGNED = b"POST /endpoints/e/invocations HTTP/1.1\r\nHost: front\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (_UNSIGNED, "missingauthenticationtokenexception"),
+        (signed(b"x" * 90, key="AKIDNOBODY").partition(b"Content-Length")[0], "unrecognizedclientexception"),
+    ],
+)
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: 90\r\n\r\nx", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"]
+)
+def test_what_no_body_can_make_right_is_refused_before_the_body(
+    inferno: Start, head: bytes, code: str, framing: bytes
+) -> None:
+    around = serving(inferno)
+    status, headers, _ = around.front.client().send(head + framing).response()
+    assert (status, headers["x-amzn-errortype"]) == (403, code)
+    # The same where the client asks first whether its body is wanted.
+    expecting = head + b"Expect: 100-continue\r\nContent-Length: 90\r\n\r\n"
+    status, headers, _ = around.front.client().send(expecting).response()
+    assert (status, headers["x-amzn-errortype"]) == (403, code)
+
+
+def test_a_body_in_chunks_that_are_all_framing_is_refused(inferno: Start) -> None:
+    around = serving(inferno)
+    service = around.front.door.invocations
+    assert service is not None
+    head = signed(b"ab" * 50_000).partition(b"Content-Length")[0] + b"Transfer-Encoding: chunked\r\n\r\n"
+    client = around.front.client().send(head + b"2\r\nab\r\n" * 5_000)
+    status, _, body = client.response()
+    assert (status, "4096 chunks of less than 64 bytes" in json.loads(body)["Message"]) == (400, True)
+    assert service.bytes_in_hand == 0
+    # Small chunks as such are welcome, and few of any size.
+    whole = signed(b"ab" * 4_000)
+    head, _, _ = whole.partition(b"Content-Length")
+    client = around.front.client()
+    client.send(head + b"Transfer-Encoding: chunked\r\n\r\n" + b"2\r\nab\r\n" * 4_000 + b"0\r\n\r\n")
+    status, _, body = client.response()
+    assert (status, json.loads(body)["size"]) == (200, 8_000)
+
+
+def test_a_body_of_many_small_packets_takes_the_memory_of_its_bytes(inferno: Start) -> None:
+    around = serving(inferno)
+    service = around.front.door.invocations
+    assert service is not None
+    request = signed(b"x" * 3_000)
+    client = around.front.client()
+    client.send(request[:-2_000])
+    for at in range(2_000, 0, -1):
+        client.send(request[-at : -at + 1 or None])
+    status, _, body = client.response()
+    assert (status, json.loads(body)["size"]) == (200, 3_000)
+
+
+def test_a_body_that_drips_has_its_time(inferno: Start) -> None:
+    around = inferno(limits={"body_seconds": 1.0, "slowest_body": 1_000_000})
+    around.route(e=endpoint("e", variant("AllTraffic", around.worker().path)))
+    client = around.front.client()
+    request = signed(b"x" * 1_000)
+    client.send(request[:-900])
+    began = time.monotonic()
+    with contextlib.suppress(OSError):
+        for at in range(900, 0, -1):
+            client.send(request[-at : -at + 1 or None])
+            time.sleep(0.05)
+            if time.monotonic() - began > 20:
+                break
+    status, headers, _ = client.response()
+    assert (status, headers["x-amzn-errortype"]) == (408, "requesttimeout")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"0" * 5_000 + b"2\r\n\r\n{}",
+        b"HTTP/1.1 " + b"2" * 5_000 + b" OK\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Type: a\x1b[2Jb\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Type: " + b"a" * 70_000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["long length", "long status", "two lengths", "negative", "control characters", "long type"],
+)
+def test_what_a_model_says_that_is_no_http_is_told_at_once(inferno: Start, told: bytes) -> None:
+    around = serving(inferno)
+    answer = refused(ask, around.runtime(), {"do": "raw", "text": base64.b64encode(told).decode()})
+    assert answer["Error"]["Code"] == "ModelError"
+    assert "what is not HTTP" in answer["OriginalMessage"]
+
+
+def test_an_answer_in_tiny_chunks_arrives_whole(inferno: Start) -> None:
+    around = serving(inferno)
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2\r\nab\r\n" * 20_000 + b"0\r\n\r\n"
+    body = json.dumps({"do": "raw", "text": base64.b64encode(raw).decode()})
+    assert around.runtime().invoke_endpoint(EndpointName="e", Body=body)["Body"].read() == b"ab" * 20_000
+
+
+def test_an_unreadable_head_of_an_invocation_is_refused_as_its_client_reads_it(inferno: Start) -> None:
+    around = serving(inferno)
+    zeros = b"POST /endpoints/e/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5_000 + b"5\r\n\r\nhello"
+    twice = signed(b"x").replace(b"\r\nAuthorization: ", b"\r\nAuthorization: AWS4 x\r\nAuthorization: ")
+    for raw in (zeros, twice):
+        status, headers, body = around.front.client().send(raw).response()
+        assert (status, headers["content-type"]) == (400, "application/x-amz-json-1.1"), body
+        assert "Message" in json.loads(body) or "message" in json.loads(body)
+
+
+def test_attributes_that_are_too_long_and_other_models_are_refused_after_the_signature(inferno: Start) -> None:
+    around = serving(inferno)
+    response = refused(ask, around.runtime(), {}, CustomAttributes="a" * 1025)
+    assert "CustomAttributes" in response["Error"]["Message"]
+    unsigned = _UNSIGNED + b"X-Amzn-SageMaker-Target-Model: m\r\nContent-Length: 0\r\n\r\n"
+    status, headers, _ = around.front.client().send(unsigned).response()
+    assert (status, headers["x-amzn-errortype"]) == (403, "missingauthenticationtokenexception")
 
 
 # --- variants and lanes ----------------------------------------------------------------------------------------------
@@ -510,7 +646,7 @@ def test_a_slow_sender_is_cut_off(inferno: Start) -> None:
     around = inferno(limits={"body_seconds": 0.1})
     around.route(e=endpoint("e", variant("AllTraffic", around.worker().path)))
     client = around.front.client()
-    client.send(b"POST /endpoints/e/invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc")
+    client.send(signed(b"abcdefghij")[:-7])
     status, headers, _ = client.response()
     assert (status, headers["x-amzn-errortype"]) == (408, "requesttimeout")
 

@@ -72,7 +72,7 @@ def test_a_chunked_body_ends_exactly_where_it_ends(chunks: list[bytes], after: b
     while not tracker.done:
         used += tracker.take(stream[used:])
     assert used == len(body)
-    assert b"".join(tracker.decoded) == b"".join(chunks)
+    assert tracker.decoded == b"".join(chunks)
 
 
 @given(st.binary(max_size=500))

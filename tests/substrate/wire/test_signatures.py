@@ -98,6 +98,13 @@ def test_signed_headers_may_have_runs_of_spaces() -> None:
     assert verify(request).access_key_id == ACCESS_KEY
 
 
+@pytest.mark.parametrize("blank", ["\x85", "\xa0", "\x1f"])
+def test_only_spaces_and_tabs_are_blanks_of_a_signed_header(blank: str) -> None:
+    request = by_header(s3_url("k"), headers={"x-amz-meta-a": "two words"})
+    changed = replace(request, headers={**request.headers, "x-amz-meta-a": f"two{blank} words{blank}"})
+    assert refused(changed).code == "SignatureDoesNotMatch"
+
+
 def test_the_date_header_serves_where_there_is_no_other() -> None:
     request = by_header(s3_url("k"), headers={"Date": "Fri, 02 Jan 2026 03:04:05 GMT"})
     assert "x-amz-date" not in request.headers

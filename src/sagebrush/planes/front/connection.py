@@ -42,6 +42,10 @@ class ClientExchange(Protocol):
         """Since when (loop time) an answer is waited for; infinite where the exchange has a deadline of its own."""
 
     @property
+    def arrives_by(self) -> float:
+        """When (loop time) the whole body must be there; infinite where only silence ends it."""
+
+    @property
     def splicing(self) -> bool:
         """Whether a body passes inside the kernel."""
 
@@ -360,7 +364,7 @@ class ClientConnection(asyncio.Protocol):
             if since is not None and now - since > min(limits.body_seconds, limits.stall_seconds):
                 self.abort()
         elif not exchange.body.done:
-            if not self._held and now - self._touched > limits.body_seconds:
+            if not self._held and (now - self._touched > limits.body_seconds or now > exchange.arrives_by):
                 message = (
                     "Your socket connection to the server was not read from or written to within the timeout period."
                 )
@@ -370,4 +374,5 @@ class ClientConnection(asyncio.Protocol):
 
     def _guess(self) -> Shape:
         """The error shape for a request that could not be parsed."""
-        return "json" if b"x-amz-target" in self._buffer.lower() else "s3"
+        buffer = self._buffer
+        return "json" if buffer.startswith(b"POST /endpoints/") or b"x-amz-target" in buffer.lower() else "s3"

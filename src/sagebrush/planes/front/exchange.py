@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -43,9 +44,10 @@ class Exchange:
     def __init__(self, client: ClientConnection, head: RequestHead, backend: Backend):
         self.head = head
         self.backend = backend
-        self.body: Body = ChunkedBody() if head.chunked else LengthBody(head.content_length)
+        self.body: Body = ChunkedBody(frugal=True) if head.chunked else LengthBody(head.content_length)
         self.response: ResponseHead | None = None
         self.asked_at = client.now()
+        self.arrives_by = math.inf
         self._client = client
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -257,7 +259,7 @@ class Exchange:
         if data and not body.done:
             used = body.take(data)
             if isinstance(body, ChunkedBody) and self._client_closes and self.head.version == "1.0":
-                self._client.write(b"".join(body.decoded))
+                self._client.write(bytes(body.decoded))
                 body.decoded.clear()
             else:
                 self._client.write(data if used == len(data) else data[:used])

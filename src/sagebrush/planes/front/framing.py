@@ -12,6 +12,13 @@ from typing import Protocol
 _MAX_LINE = 8 * 1024
 #: Trailers (checksums) are a few hundred bytes.
 _MAX_TRAILERS = 64 * 1024
+#: A request may begin with as many chunks of any size; then they must hold so much on average. Who sends a byte at a
+#: time, each in a chunk of its own, would keep everybody else waiting for what it costs to read that.
+_FREE_CHUNKS = 4096
+_LEAST_AVERAGE = 64
+_HEX = b"0123456789abcdefABCDEF"
+#: Sixteen digits and the line's end.
+_LONGEST_PLAIN_SIZE = 18
 
 
 class BadBody(Exception):
@@ -58,15 +65,19 @@ class EndlessBody:
 class ChunkedBody:
     """A chunked body: chunk sizes, data, trailers. Lines must end in CRLF, as llhttp demands too.
 
-    With ``decode`` the payload is also collected in :attr:`decoded`, for clients that cannot read chunks (HTTP/1.0).
+    With ``decode`` the payload is also collected in :attr:`decoded`; who takes it clears it. ``frugal``: a body that is
+    mostly framing is refused.
     """
 
-    __slots__ = ("_decode", "_left", "_line", "_state", "_trailers", "decoded", "done")
+    __slots__ = ("_bytes", "_chunks", "_decode", "_frugal", "_left", "_line", "_state", "_trailers", "decoded", "done")
 
-    def __init__(self, *, decode: bool = False) -> None:
+    def __init__(self, *, decode: bool = False, frugal: bool = False) -> None:
         self.done = False
-        self.decoded: list[bytes] = []
+        self.decoded = bytearray()
         self._decode = decode
+        self._frugal = frugal
+        self._chunks = 0
+        self._bytes = 0
         self._state = "size"
         self._line = b""
         self._left = 0
@@ -77,14 +88,38 @@ class ChunkedBody:
         while position < len(data) and not self.done:
             if self._state == "data":
                 position = self._take_data(data, position)
-            else:
-                position = self._take_line(data, position)
+                continue
+            if self._state == "size" and not self._line:
+                position = self._take_whole_chunks(data, position)
+            position = self._take_line(data, position)
         return position
+
+    def _take_whole_chunks(self, data: bytes, position: int) -> int:
+        """Plain chunks that lie in ``data`` from beginning to end, done with less; where the first other one begins."""
+        while True:
+            line_end = data.find(b"\r\n", position, position + _LONGEST_PLAIN_SIZE)
+            digits = data[position : max(position, line_end)]
+            if not digits or digits.strip(_HEX):
+                return position
+            begin = line_end + 2
+            end = begin + int(digits, 16)
+            if end == begin or data[end : end + 2] != b"\r\n":
+                return position
+            self._count(end - begin)
+            if self._decode:
+                self.decoded += data[begin:end]
+            position = end + 2
+
+    def _count(self, size: int) -> None:
+        self._chunks += 1
+        self._bytes += size
+        if self._frugal and self._chunks > _FREE_CHUNKS and self._bytes < _LEAST_AVERAGE * self._chunks:
+            raise BadBody(f"it has more than {_FREE_CHUNKS} chunks of less than {_LEAST_AVERAGE} bytes on average")
 
     def _take_data(self, data: bytes, position: int) -> int:
         end = min(len(data), position + self._left)
         if self._decode:
-            self.decoded.append(data[position:end])
+            self.decoded += data[position:end]
         self._left -= end - position
         if self._left == 0:
             self._state = "data-end"
@@ -106,10 +141,12 @@ class ChunkedBody:
     def _line_complete(self, line: bytes) -> None:
         if self._state == "size":
             digits = line.partition(b";")[0].strip(b" \t")
-            if not digits or len(digits) > 16 or digits.strip(b"0123456789abcdefABCDEF"):
+            if not digits or len(digits) > 16 or digits.strip(_HEX):
                 raise BadBody("a chunk's size is not a hexadecimal number")
             self._left = int(digits, 16)
             self._state = "data" if self._left else "trailer"
+            if self._left:
+                self._count(self._left)
         elif self._state == "data-end":
             if line:
                 raise BadBody("a chunk is longer than its size says")

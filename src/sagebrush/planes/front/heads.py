@@ -19,6 +19,10 @@ END: Final = b"\r\n\r\n"
 
 _SOURCE_IP: Final = SOURCE_IP_HEADER.encode()
 
+#: Longer numbers are no lengths of anything, and Python refuses to read very long ones.
+_MOST_DIGITS: Final = 19
+#: Said once or not at all: what comes second must not be another answer to who asks, or to how long the body is.
+_ONCE: Final = frozenset({b"authorization", b"content-length", b"transfer-encoding", b"x-amz-date", b"host"})
 _INTERNAL: Final = b"x-sagebrush-"
 #: Concern one hop only (RFC 9110 section 7.6.1). Transfer-Encoding stays: chunked bodies pass through as they are.
 _HOP_BY_HOP: Final = frozenset(
@@ -92,6 +96,8 @@ def parse_request_head(head: bytes) -> RequestHead:
         raise BadHead(f"HTTP/{version} is not served")
     headers: list[tuple[bytes, bytes]] = HEADER.findall(head)
     names = {name.lower(): value for name, value in headers}
+    if len(names) != len(headers):
+        _refuse_repeated(headers)
     chunked, length = _framing(names, version)
     return RequestHead(
         method=parser.get_method(),
@@ -105,6 +111,15 @@ def parse_request_head(head: bytes) -> RequestHead:
         chunked=chunked,
         raw=head,
     )
+
+
+def _refuse_repeated(headers: list[tuple[bytes, bytes]]) -> None:
+    seen = set()
+    for name, _ in headers:
+        lower = name.lower()
+        if lower in seen and lower in _ONCE:
+            raise BadHead(f"the header {lower.decode('latin-1')} comes more than once")
+        seen.add(lower)
 
 
 def _joined(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -124,9 +139,13 @@ def _framing(names: dict[bytes, bytes], version: str) -> tuple[bool, int]:
             raise BadHead("this Transfer-Encoding is not served")
         return True, 0
     length = names.get(b"content-length", b"0").strip()
-    if not length.isdigit():
+    return False, _length(length)
+
+
+def _length(text: bytes) -> int:
+    if not text.isdigit() or len(text) > _MOST_DIGITS:
         raise BadHead("Content-Length is not a number")
-    return False, int(length)
+    return int(text)
 
 
 def _keeps_alive(names: dict[bytes, bytes], version: str) -> bool:
@@ -150,7 +169,7 @@ def upstream_head(head: RequestHead, source_ip: bytes) -> bytes:
 
 @dataclass(slots=True)
 class ResponseHead:
-    """One response head of a plane (trusted): its bytes and how its body is framed."""
+    """One response head: its bytes and how its body is framed."""
 
     raw: bytes
     status: int
@@ -171,15 +190,19 @@ def parse_response_head(raw: bytes) -> ResponseHead:
     """Parse one complete response head. Raises :class:`BadHead`."""
     lines = raw[:-4].split(b"\r\n")
     status_line = lines[0].split(b" ", 2)
-    if len(status_line) < 2 or not status_line[0].startswith(b"HTTP/1.") or not status_line[1].isdigit():
-        raise BadHead("the plane did not answer in HTTP")
+    if len(status_line) < 2 or not status_line[0].startswith(b"HTTP/1."):
+        raise BadHead("the answer is not HTTP")
+    if len(status_line[1]) != 3 or not status_line[1].isdigit():
+        raise BadHead("the answer's status is not a number of three digits")
     length: int | None = None
     chunked = close = False
     for line in lines[1:]:
         name, _, value = line.partition(b":")
         lower = name.lower()
-        if lower == b"content-length" and value.strip().isdigit():
-            length = int(value)
+        if lower == b"content-length":
+            known, length = length, _length(value.strip())
+            if known is not None and known != length:
+                raise BadHead("the answer has two lengths")
         elif lower == b"transfer-encoding":
             chunked = value.strip().lower() == b"chunked"
         elif lower == b"connection":

@@ -17,6 +17,9 @@ class Limits:
     """A kept-alive connection without a request."""
     body_seconds: float = 60.0
     """Silence in the middle of a request's body while we are reading."""
+    slowest_body: int = 50 * 1024
+    """Bytes a second: an invocation's body, which is held in memory, must arrive in the time that this takes, and
+    ``body_seconds`` beside it."""
     stall_seconds: float = 60.0
     """A client that takes nothing of its response."""
     response_seconds: float = 900.0

@@ -34,6 +34,8 @@ _ARGUMENTS = {
 #: Framework -> the module with its ``defaults(with_code)`` and ``preload(with_code)``.
 _FRAMEWORKS = {"xgboost": "sagebrush.algorithms.xgboost.serving", "sklearn": "sagebrush.algorithms.sklearn.serving"}
 #: What handlers of users get as text, as in the toolkit; a type with parameters stays bytes, there too.
+#: No media type is longer, and clients give up on headers that are.
+_LONGEST_CONTENT_TYPE = 1024
 _TEXTS = frozenset({"application/json", "text/csv"})
 
 
@@ -181,8 +183,8 @@ class Handlers:
             body, content_type = self._unwrapped(result)
         else:
             body, content_type = self._encoded(result, content_type)
-        if not content_type.isprintable():
-            raise Nonsense(f"{self._source} returned {content_type!r} as content type.")
+        if not content_type.isprintable() or len(content_type) > _LONGEST_CONTENT_TYPE:
+            raise Nonsense(f"{self._source} returned {content_type[:100]!r} as content type.")
         return body, content_type
 
     def _unwrapped(self, response: Any) -> tuple[bytes, str]:

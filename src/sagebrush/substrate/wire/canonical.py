@@ -6,11 +6,15 @@ service normalises the path and encodes it a second time. Source: "Create a sign
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
 
+#: Not what Python calls blank: other such characters belong to the value that was signed.
+_BLANK: Final = " \t"
+_BLANKS: Final = re.compile(r"[ \t]{2,}|\t")
 _UNRESERVED: Final = "-_.~"
 
 
@@ -61,7 +65,7 @@ def _encoded(text: str) -> str:
 
 def headers(values: Mapping[str, str], signed: Iterable[str]) -> str:
     """The canonical header lines of the signed headers; runs of spaces become one. Raises KeyError for one missing."""
-    return "".join(f"{name}:{' '.join(values[name].split())}\n" for name in signed)
+    return "".join(f"{name}:{_BLANKS.sub(' ', values[name].strip(_BLANK))}\n" for name in signed)
 
 
 def request(method: str, canonical_path: str, canonical_query: str, header_lines: str, signed: str, digest: str) -> str:

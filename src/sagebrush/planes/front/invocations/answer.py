@@ -12,6 +12,7 @@ __all__ = ["Answer", "AnswerHead", "BadBody", "BadHead"]
 
 _MAX_HEAD: Final = 64 * 1024
 _REMEMBERED: Final = 1024
+_CONTROL: Final = bytes(code for code in (*range(32), 127) if code != 9)
 
 
 class AnswerHead(NamedTuple):
@@ -55,6 +56,11 @@ class Answer:
         elif data:
             self._take_body(data)
 
+    @property
+    def plain_body(self) -> bool:
+        """Whether what comes is a body that need not be looked into."""
+        return self.size > 0 and self._chunks is None
+
     def ended(self) -> bool:
         """The connection has ended; True when that is how this answer ends."""
         if self.head is not None and isinstance(self._body, EndlessBody):
@@ -92,6 +98,8 @@ class Answer:
                     raise BadHead("the head of the answer does not end")
                 self._raw = data
                 return None
+            if end > _MAX_HEAD:
+                raise BadHead("the head of the answer is too long")
             raw, data = data[: end + 4], data[end + 4 :]
             head = _remembered(raw) if end < _REMEMBERED else _parse(raw)
             if head.status >= 200:
@@ -117,10 +125,11 @@ class Answer:
         body = self._body
         used = body.take(data)
         if self._chunks is not None:
-            for piece in self._chunks.decoded:
-                self.pieces.append(piece)
-                self.size += len(piece)
+            decoded = bytes(self._chunks.decoded)
             self._chunks.decoded.clear()
+            if decoded:
+                self.pieces.append(decoded)
+                self.size += len(decoded)
         else:
             self.pieces.append(data if used == len(data) else data[:used])
             self.size += used
@@ -143,10 +152,10 @@ def _parse(raw: bytes) -> AnswerHead:
             custom = value.strip()
         elif lower == b"connection":
             keeps = value.strip().lower() == b"keep-alive"
-    # What we pass on must not break out of its header line.
+    # What we pass on must not break out of its header line, nor upset the terminal of who reads it.
     for value in (content_type, custom or b""):
-        if b"\r" in value or b"\n" in value or b"\0" in value:
-            raise BadHead("a header of the answer has line breaks in it")
+        if value.translate(None, _CONTROL) != value:
+            raise BadHead("a header of the answer has line breaks or control characters in it")
     close = head.close or (raw.startswith(b"HTTP/1.0") and not keeps)
     return AnswerHead(head.status, head.content_length, head.chunked, close, content_type, custom)
 

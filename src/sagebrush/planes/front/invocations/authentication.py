@@ -49,6 +49,13 @@ class Authentication:
         token = text.encode("utf-8", "replace") if text else None
         return self._claim.access_key_id, token, resource, source_ip
 
+    def check_key(self, grant: Grant) -> None:
+        """Return when the key is one of the platform's, whatever the signature. Raises CallerError."""
+        if grant.refusal is not None:
+            if self._everyday is not None:
+                self._read()
+            raise _ERRORS.of_lookup(grant.refusal, self._claim.access_key_id)
+
     def check(self, grant: Grant | None) -> None:
         """Return when the signature is right and the call allowed. Raises CallerError."""
         if grant is None:
@@ -69,10 +76,9 @@ class Authentication:
         self._claim = sigv4.read(self._sent, now=self._now, service=_SERVICE, errors=_ERRORS)
 
     def _check(self, grant: Grant) -> None:
+        self.check_key(grant)
         if self._everyday is not None:
             self._read()
-        if grant.refusal is not None:
-            raise _ERRORS.of_lookup(grant.refusal, self._claim.access_key_id)
         sigv4.check(self._sent, self._claim, grant.secret, payload_sha256=self._digest, errors=_ERRORS)
 
 

@@ -39,6 +39,7 @@ _HASHED_HERE_BYTES: Final = 256 * 1024
 #: Workers that went away while they took this request: more than so many, and the request may be what ends them.
 _MOST_RESETS: Final = 3
 _MESSAGE_BYTES: Final = 4096
+_LONGEST_ATTRIBUTES: Final = 1024
 #: The body of a request that came whole.
 _WHOLE: Final = LengthBody(0)
 
@@ -52,6 +53,7 @@ class Invocation:
 
     #: What the client's connection asks of an exchange: this one has a deadline of its own.
     asked_at = math.inf
+    arrives_by = math.inf
     splicing = False
     response = None
 
@@ -60,6 +62,7 @@ class Invocation:
     body: Body
     _chunks: ChunkedBody | None = None
     _payload = b""
+    _gathered: bytearray | None = None
     _in_hand = 0
     _answer_in_hand = 0
     _endpoint: Endpoint
@@ -80,7 +83,6 @@ class Invocation:
         self._service = service
         self._client: ClientConnection | None = client
         self._name = name
-        self._pieces: list[bytes] = []
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -88,7 +90,7 @@ class Invocation:
         """Decide whether the body is wanted."""
         most = self._service.rules.max_bytes
         if self.head.chunked:
-            self.body = self._chunks = ChunkedBody(decode=True)
+            self.body = self._chunks = ChunkedBody(decode=True, frugal=True)
         else:
             self.body = LengthBody(self.head.content_length)
         if self.head.content_length > most:
@@ -96,7 +98,7 @@ class Invocation:
             return
         if self.body.done:
             self._whole()
-        elif self.head.expects_continue and self._client is not None:
+        elif self.head.expects_continue and self._judge_head() and self._client is not None:
             self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def request_data(self, data: bytes) -> bytes:
@@ -107,22 +109,79 @@ class Invocation:
             self._refuse(CallerError("ValidationError", f"The request body is not readable: {error}."), close=True)
             return b""
         if self._chunks is not None:
-            pieces = self._chunks.decoded
-            self._pieces += pieces
-            count = sum(map(len, pieces))
-            pieces.clear()
+            self._gather(bytes(self._chunks.decoded))
+            self._chunks.decoded.clear()
         else:
-            self._pieces.append(data if used == len(data) else data[:used])
-            count = used
-        self._hold(count)
-        rules = self._service.rules
-        if self._in_hand > rules.max_bytes:
-            self._refuse(responses.too_large(rules.max_bytes), close=True)
-        elif self._service.bytes_in_hand > rules.bytes_in_hand:
+            self._gather(data if used == len(data) else data[:used])
+        service = self._service
+        most = service.rules.max_bytes
+        if self._in_hand > most:
+            self._refuse(responses.too_large(most), close=True)
+        elif service.bytes_in_hand > service.rules.bytes_in_hand and not service.make_room():
             self._refuse(responses.throttled(), close=not self.body.done)
+        elif self._client is None:
+            return b""
         elif self.body.done:
             self._whole()
+        elif self.arrives_by == math.inf:
+            self._more_to_come()
         return data[used:]
+
+    def _gather(self, piece: bytes) -> None:
+        """Keep a piece of the body: the only one as it is, several in one place, however small they are."""
+        self._hold(len(piece))
+        if self._gathered is not None:
+            self._gathered += piece
+        elif self._payload:
+            self._gathered = bytearray(self._payload)
+            self._gathered += piece
+        else:
+            self._payload = piece
+
+    def _more_to_come(self) -> None:
+        """The body has begun to arrive: it has its time, and the head must be worth waiting for it."""
+        service, client = self._service, self._client
+        assert client is not None
+        limits = client.limits
+        size = self.head.content_length or service.rules.max_bytes
+        self.arrives_by = service.loop.time() + limits.body_seconds + size / limits.slowest_body
+        service.arriving[self] = None
+        if not self.head.expects_continue:
+            self._judge_head()
+
+    def _judge_head(self) -> bool:
+        """Refuse at once what no body can make right: no signature, or a key that is none. False when refused.
+
+        The signature itself is judged when the body is there, which it covers.
+        """
+        service, client = self._service, self._client
+        if client is None or not service.rules.signed:
+            return client is not None
+        try:
+            claimed = Authentication(self.head, "", service.now())
+            key = claimed.key(self._resource(), client.source_ip)
+            grant = service.grants.known(key)
+            if grant is not None:
+                claimed.check_key(grant)
+        except CallerError as error:
+            self._refuse(error, close=True)
+            return False
+        if grant is None:
+            service.grants.ask(key, functools.partial(self._key_judged, claimed))
+        return True
+
+    def _key_judged(self, claimed: Authentication, grant: Grant | None) -> None:
+        if grant is None or self._client is None or self.body.done:
+            return
+        try:
+            claimed.check_key(grant)
+        except CallerError as error:
+            self._refuse(error, close=True)
+
+    def give_way(self) -> None:
+        """There is no room for what is still arriving."""
+        self._service.arriving.pop(self, None)
+        self._refuse(responses.unavailable("Too much is arriving at once. Please try again."), close=True)
 
     def repeat(self, payload: bytes, lines: bytes) -> None:
         """The request is complete and verified already; ``lines`` of its head are for the worker."""
@@ -137,13 +196,10 @@ class Invocation:
 
     def _whole(self) -> None:
         """The request is complete."""
-        # A model other than the variant's own: better refused than answered by the wrong one.
-        other = self.head.joined.keys() & _OTHER_MODELS.keys()
-        if other:
-            self._refuse(responses.not_served(self._name, _OTHER_MODELS[other.pop()]))
-            return
-        pieces, self._pieces = self._pieces, []
-        self._payload = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._service.arriving.pop(self, None)
+        gathered, self._gathered = self._gathered, None
+        if gathered is not None:
+            self._payload = bytes(gathered)
         self._arrived_us = self._service.monotonic_us()
         if not self._service.rules.signed:
             self.route()
@@ -209,6 +265,11 @@ class Invocation:
             status = None if endpoint is None else endpoint.described.status
             self._refuse(responses.not_found(self._name, service.rules.account, status))
             return
+        if not self._request_head:  # What is said again has been looked at before.
+            unwanted = self._unwanted()
+            if unwanted is not None:
+                self._refuse(unwanted)
+                return
         target = self.head.joined.get(b"x-amzn-sagemaker-target-variant")
         if target is None:
             variant = endpoint.choose()
@@ -227,6 +288,17 @@ class Invocation:
         if not variant.begin(self, now, service.rules.waiting):
             variant.counts.current.client_errors += 1
             self._refuse(responses.throttled())
+
+    def _unwanted(self) -> CallerError | None:
+        """What the head asks for and cannot have."""
+        names = self.head.joined
+        # A model other than the variant's own: better refused than answered by the wrong one.
+        other = names.keys() & _OTHER_MODELS.keys()
+        if other:
+            return responses.not_served(self._name, _OTHER_MODELS[other.pop()])
+        if len(names.get(b"x-amzn-sagemaker-custom-attributes", b"")) > _LONGEST_ATTRIBUTES:
+            return CallerError("ValidationError", f"CustomAttributes is longer than {_LONGEST_ATTRIBUTES} characters.")
+        return None
 
     def ask(self, worker: Worker, now: float) -> bool:
         """Send the request to this worker; False when nobody listens there."""
@@ -470,6 +542,8 @@ class Invocation:
         self._service.bytes_in_hand -= self._in_hand
         self._in_hand = 0
         self._payload = b""
+        self._gathered = None
+        self._service.arriving.pop(self, None)
 
 
 def _sha256(data: bytes) -> str:

@@ -13,6 +13,7 @@ A worker acts on a request when it has all of it; so the first two are safe.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, Protocol
@@ -22,6 +23,9 @@ from sagebrush.planes.front.invocations.answer import Answer, BadBody, BadHead
 if TYPE_CHECKING:
     from sagebrush.planes.front.invocations.worker import Worker
 
+log = logging.getLogger(__name__)
+
+#: At most so much of a chunked body is read at a time: its chunks may be tiny, and others are waiting.
 _READ_BYTES: Final = 64 * 1024
 _READ_MORE_BYTES: Final = 1024 * 1024
 #: Up to here head and body are joined: one copy costs less than a second system call.
@@ -168,7 +172,7 @@ class Lane:
             return
         answer = self.answer
         try:
-            data = self._connection.recv(_READ_MORE_BYTES if answer.size else _READ_BYTES)
+            data = self._connection.recv(_READ_MORE_BYTES if answer.plain_body else _READ_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -186,6 +190,12 @@ class Lane:
         try:
             answer.feed(data)
         except (BadHead, BadBody):
+            self._free(reusable=False)
+            asker.broken(self, Break.GARBLED)
+            return
+        except Exception:
+            # Whatever a model may have come up with: its request ends, and nobody waits for it.
+            log.exception("an answer of %s could not be read", self.worker.path)
             self._free(reusable=False)
             asker.broken(self, Break.GARBLED)
             return

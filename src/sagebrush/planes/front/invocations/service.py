@@ -61,6 +61,8 @@ class Invocations:
         self.grants = Grants(control)
         self.spool = Spool(root, clock)
         self.bytes_in_hand = 0
+        #: Those whose body is only partly there, in the order in which it began to arrive.
+        self.arriving: dict[Invocation, None] = {}
         self.hashing = ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="hashing")
         prefix = "" if root == Path() else f"{root}/"
         self.fleet = Fleet(self.loop, prefix, self._counts_of)
@@ -97,6 +99,15 @@ class Invocations:
     def begin(self, client: ClientConnection, head: RequestHead, name: str) -> Invocation:
         """The exchange of a client that invokes the endpoint ``name``."""
         return Invocation(self, client, head, name)
+
+    def make_room(self) -> bool:
+        """Give up bodies that are arriving, the oldest first, until there is room; False when that did not suffice.
+
+        Nobody knows yet whether those are of clients that may invoke anything; who waits for a worker is known.
+        """
+        while self.bytes_in_hand > self.rules.bytes_in_hand and self.arriving:
+            next(iter(self.arriving)).give_way()
+        return self.bytes_in_hand <= self.rules.bytes_in_hand
 
     def verified(self, repeated: RepeatedHead, data: bytes) -> bytes | None:
         """The body of a request that repeats an earlier one, verified and allowed; None: take the long way."""
