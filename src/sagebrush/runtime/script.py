@@ -14,7 +14,7 @@ import os
 import sys
 from types import FrameType
 
-from sagebrush.runtime import aws_modules
+from sagebrush.runtime import aws_modules, warm_start
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.training_environment import TrainingEnvironment
 
@@ -85,6 +85,7 @@ def install_requirements(code: str, *, reachable: bool = True) -> None:
         where = "" if reachable else " A server of the model's own is in a network without a way to any package index."
         raise UserError(f"requirements.txt could not be installed: {told}{where}")
     importlib.invalidate_caches()
+    warm_start.start_again_if_outdated()
 
 
 def _run_python(path: str, code: str, arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from sagebrush.runtime import outcome, training_environment
+from sagebrush.runtime import outcome, training_environment, warm_start
 from sagebrush.runtime.directories import Directories
 from sagebrush.runtime.training_environment import TrainingEnvironment
 
@@ -21,6 +21,7 @@ ALGORITHMS = {"xgboost": "sagebrush.algorithms.xgboost.training"}
 def main(arguments: list[str]) -> int:
     """Run the job and leave ``success`` or ``failure``; the exit code of the process."""
     output = Directories.of(os.environ).output
+    warm_start.allow_threads(os.cpu_count() or 1)
     try:
         environment = training_environment.load(dict(os.environ))
         code = _run(environment, arguments)

@@ -61,6 +61,7 @@ class Settings:
     )
     environments_dir: str = _setting("", "where built environments lie; empty means in the data directory")
     prebuild_environments: bool = _setting(True, "build the locked environments in the background after `up`")
+    warm_idle_minutes: float = _setting(15.0, "how long a warm interpreter is kept for jobs to come; 0: all start cold")
     request_threads: int = _setting(32, "threads that run API operations", least=1)
     reconcile_threads: int = _setting(16, "threads that move resources along", least=1)
     stop_grace_seconds: float = _setting(120.0, "seconds between SIGTERM and SIGKILL of a stopped job")

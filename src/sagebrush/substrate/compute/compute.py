@@ -12,6 +12,7 @@ from sagebrush.substrate.compute.instances import Catalogue
 from sagebrush.substrate.compute.isolation import Isolation, Mode
 from sagebrush.substrate.compute.launcher import Launcher
 from sagebrush.substrate.compute.limits import ControlGroups
+from sagebrush.substrate.compute.zygotes import Zygotes
 from sagebrush.substrate.settings import Settings
 
 
@@ -28,7 +29,8 @@ class Compute:
             settings.capacity_memory_gib or host.memory_gib(),
             strict=settings.instances == "strict",
         )
-        self.launcher = Launcher(self._isolation, self._groups)
+        self.zygotes = Zygotes(settings.warm_idle_minutes * 60)
+        self.launcher = Launcher(self._isolation, self._groups, self.zygotes)
         directory = Path(settings.environments_dir).expanduser() if settings.environments_dir else None
         self.environments = Environments(
             directory or settings.data_dir / "environments", exact=settings.image_versions == "exact"

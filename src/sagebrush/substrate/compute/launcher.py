@@ -8,6 +8,7 @@ dies in between; a directory with a record is never run again.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import signal
 import sys
@@ -24,8 +25,10 @@ from sagebrush.substrate.compute.shim import launchfile, record
 from sagebrush.substrate.compute.shim import main as shim_main
 from sagebrush.substrate.compute.specification import LaunchSpec, Observation
 from sagebrush.substrate.compute.watching import Watcher
+from sagebrush.substrate.compute.zygotes import Zygote, ZygoteGone, Zygotes
 from sagebrush.substrate.errors import Fault
 
+_log = logging.getLogger(__name__)
 BEFORE_LAUNCH_FILE = faultpoints.declare("compute.before-launch-file")
 BEFORE_SHIM = faultpoints.declare("compute.before-shim")
 AFTER_SHIM = faultpoints.declare("compute.after-shim")
@@ -39,9 +42,10 @@ _LOCK_TRIES, _LOCK_PAUSE_S = 40, 0.001
 class Launcher:
     """Runs attempts on this host. Safe to use from many threads, and from several processes at once."""
 
-    def __init__(self, isolation: Isolation, groups: ControlGroups):
+    def __init__(self, isolation: Isolation, groups: ControlGroups, zygotes: Zygotes | None = None):
         self._isolation = isolation
         self._groups = groups
+        self._zygotes = zygotes or Zygotes(0)
         self._watcher = Watcher()
 
     def launch(self, spec: LaunchSpec) -> None:
@@ -52,19 +56,31 @@ class Launcher:
         """
         spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(spec.directory / observing.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        retry = False
         try:
             if not self._take(lock, spec.directory) or (spec.directory / record.NAME).exists():
                 return
             below = (*spec.environment.overlays, spec.environment.prefix)
             layers.make(spec.opt_ml / layers.OWN, spec.environment.python, below)
+            zygote, why_cold = self._zygotes.find(spec, self._shown_opt_ml(spec))
+            launch = self._launch_file(spec)
+            launch.add("warm", int(zygote is not None))
+            launch.add("start", "" if zygote is not None else why_cold)
             faultpoints.reach(BEFORE_LAUNCH_FILE)
-            write_privately(spec.directory / launchfile.NAME, self._launch_file(spec).encode())
+            write_privately(spec.directory / launchfile.NAME, launch.encode())
             faultpoints.reach(BEFORE_SHIM)
-            shim = self._spawn(spec.directory, lock)
+            if zygote is None:
+                shim = self._spawn(spec.directory, lock)
+            elif not (shim := self._fork(zygote, spec.directory, lock)):
+                retry = True
             faultpoints.reach(AFTER_SHIM)
-            self._watcher.reap(shim, spec.directory)
+            if shim:
+                self._watcher.reap(shim, spec.directory)
         finally:
             os.close(lock)
+        if retry:
+            # Nobody holds the lock now but a shim that was forked all the same; then this finds it and returns.
+            self.launch(spec)
 
     def observe(self, directory: Path) -> Observation:
         """What is known now of the attempt; cheap enough to ask often."""
@@ -95,6 +111,7 @@ class Launcher:
     def close(self) -> None:
         """Stop watching. Jobs and shims go on."""
         self._watcher.close()
+        self._zygotes.close()
 
     def _take(self, lock: int, directory: Path) -> bool:
         for _ in range(_LOCK_TRIES):
@@ -107,6 +124,20 @@ class Launcher:
             else:
                 return True
         return False
+
+    def _fork(self, zygote: Zygote, directory: Path, lock: int) -> int:
+        """Have the zygote fork the shim; 0 when it has ended over it."""
+        log = os.open(directory / "shim.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            return self._zygotes.fork(zygote, directory, lock, log)
+        except ZygoteGone as error:
+            _log.warning("a zygote was lost: %s", error)
+            return 0
+        finally:
+            os.close(log)
+
+    def _shown_opt_ml(self, spec: LaunchSpec) -> str:
+        return "/opt/ml" if self._isolation.mode() == "sandbox" else str(spec.opt_ml.absolute())
 
     def _spawn(self, directory: Path, lock: int) -> int:
         command = [sys.executable, "-I", "-S", "-X", "utf8", str(SHIM), str(directory), str(lock)]

@@ -98,7 +98,7 @@ class Observation:
     Times are Unix microseconds. ``oom_killed``: the kernel killed for the memory limit and the job did not end well.
     ``crashed``: the signal is one that dumps core. ``pid`` is the job's process while it runs.
     ``lost_output_bytes`` of output could not be written to output.log because of ``output_problem`` (a full disk);
-    ``lost_output_tail`` is the end of them.
+    ``lost_output_tail`` is the end of them. ``start`` says why the job started cold; empty for a warm start.
     """
 
     phase: Phase
@@ -116,6 +116,7 @@ class Observation:
     output_problem: str = ""
     lost_output_tail: str = ""
     problem: str = ""
+    start: str = ""
 
     @property
     def succeeded(self) -> bool:

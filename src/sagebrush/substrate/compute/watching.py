@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -133,7 +134,8 @@ class Watcher:
             self._read_inotify()
         elif descriptor in self._children:
             pid, directory = self._children.pop(descriptor)
-            os.waitpid(pid, 0)
+            with contextlib.suppress(ChildProcessError):  # Forked by a zygote: not our child.
+                os.waitpid(pid, 0)
             os.close(descriptor)
             self._changed.add(directory)
         else:

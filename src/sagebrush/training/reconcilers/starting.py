@@ -191,11 +191,13 @@ def _notices(job: Job, spec: EnvironmentSpec) -> list[tuple[int, str]]:
     lines += [f"{notice}." for notice in spec.notices]
     lines += [f"{fit.notice}." for fit in fits_of(job) if fit.notice]
     lines += [f"{member} is recorded and has no effect here." for member in wording.without_effect(job.request)]
+    why_cold = next((seen.start for seen in job.observations().values() if seen.start), "")
+    start = f"Cold start ({why_cold})" if why_cold else "Warm start, with the environment's packages loaded,"
     if _sandboxed(job):
-        lines.append("Cold start in a sandbox: a new interpreter, a private /opt/ml.")
+        lines.append(f"{start} in a sandbox with a private /opt/ml.")
     else:
         lines.append(
-            "Cold start as a plain process: this host has no sandbox, so paths are in the SM_* variables and "
+            f"{start} as a plain process: this host has no sandbox, so paths are in the SM_* variables and "
             "SAGEMAKER_BASE_DIR, and /opt/ml is not there."
         )
     started = [seen.started_us // 1000 for seen in job.observations().values() if seen.started_us is not None]

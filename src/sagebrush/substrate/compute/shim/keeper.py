@@ -194,6 +194,10 @@ def become_job(launch: LaunchFile, output: int, doors: list[int], listeners: lis
         if listeners:
             network.hand_over(listeners)
             env[network.VARIABLE] = str(len(listeners))
+        if launch.number("warm"):
+            from . import warm
+
+            warm.become_python(arguments, env, network.FIRST_DESCRIPTOR + len(listeners))
         _execute(arguments, env)
     except OSError as error:
         where = f": {error.filename}" if error.filename not in (None, arguments[0]) else ""

@@ -61,6 +61,11 @@ def hide_from_peers() -> None:
     _check(_prctl(_PR_SET_DUMPABLE, 0), "prctl(PR_SET_DUMPABLE)")
 
 
+def show_to_peers() -> None:
+    """Undo :func:`hide_from_peers`, and what a change of user does alike."""
+    _check(_prctl(_PR_SET_DUMPABLE, 1), "prctl(PR_SET_DUMPABLE)")
+
+
 def no_new_privileges() -> None:
     """Set-user-id programs run as the caller from here on."""
     _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "prctl(PR_SET_NO_NEW_PRIVS)")

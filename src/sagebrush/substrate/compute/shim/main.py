@@ -58,6 +58,7 @@ class Shim:
         self._deadline: float | None = None
         self._killing = False
         self._state: dict[str, object] = {"version": 1, "phase": "running", "isolation": launch.text("isolation")}
+        self._state["start"] = launch.text("start")
 
     def run(self) -> None:
         self._fault("shim.before-state")

@@ -14,7 +14,7 @@ import os
 
 #: Tells the job how many descriptors, from the first one on, are its listening sockets.
 VARIABLE = "SAGEBRUSH_LISTEN_FDS"
-_FIRST_DESCRIPTOR = 3
+FIRST_DESCRIPTOR = 3
 _BACKLOG = 1024
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _IFF_UP = 1
@@ -44,10 +44,10 @@ def listen(names: list[str]) -> list[int]:
 
 def hand_over(descriptors: list[int]) -> None:
     """In the job's process, just before it becomes the user's command: put them where the job expects them."""
-    beyond = _FIRST_DESCRIPTOR + len(descriptors)
+    beyond = FIRST_DESCRIPTOR + len(descriptors)
     # Out of the way first: the places they belong to may be those that other ones of them have now.
     moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, beyond) for descriptor in descriptors]
-    for place, descriptor in enumerate(moved, _FIRST_DESCRIPTOR):
+    for place, descriptor in enumerate(moved, FIRST_DESCRIPTOR):
         os.dup2(descriptor, place)
 
 
