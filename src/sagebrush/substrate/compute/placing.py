@@ -21,6 +21,8 @@ from sagebrush.substrate.objects import ObjectInfo
 #: More bind mounts than this cost more than the copy of what are then mostly small files.
 MOST_BINDS = 64
 _LONGEST_NAME = 255
+#: Bytes of a file beside its content: a last block that is not full, and a folder.
+_BESIDE = 8192
 _PIECE = 64 << 20
 _COPIERS = 4
 _OPT_ML = "/opt/ml"
@@ -58,6 +60,13 @@ def place(
         return tuple(Bind(objects.path(p.info), f"{_OPT_ML}/{p.path}", read_only=True) for p in placements)
     _copy_all([(objects.path(p.info), opt_ml / p.path) for p in placements], cancelled)
     return ()
+
+
+def copied_bytes(placements: Sequence[Placement], *, sandboxed: bool) -> int:
+    """What :func:`place` will take of the disk at most, folders and last blocks too: nothing for bound files."""
+    if sandboxed and len(placements) <= MOST_BINDS:
+        return 0
+    return sum(p.info.size + _BESIDE for p in placements)
 
 
 def _copy_all(jobs: Sequence[tuple[Path, Path]], cancelled: Callable[[], bool]) -> None:

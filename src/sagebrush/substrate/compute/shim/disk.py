@@ -18,9 +18,12 @@ import os
 import resource
 import stat
 import time
-from collections.abc import Iterator
 
 from . import keeper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # it takes long to load
+    from collections.abc import Iterator
 
 #: What ``Disk.look`` says: more than the limit, writing below the reserve, or folders too deep to be measured.
 VOLUME, RESERVE, NESTING = "volume", "reserve", "nesting"

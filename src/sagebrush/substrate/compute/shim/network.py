@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
 
 from . import kernel, record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # it takes long to load
+    from collections.abc import Callable
 
 #: Tells the job how many descriptors, from the first one on, are its listening sockets.
 VARIABLE = "SAGEBRUSH_LISTEN_FDS"
