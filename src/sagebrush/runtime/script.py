@@ -64,7 +64,8 @@ def _within(code: str, entry_point: str) -> str:
 def install_requirements(code: str, *, reachable: bool = True) -> None:
     """Install requirements.txt with this interpreter's pip: into the job's own layer of packages.
 
-    Not ``reachable``: the job is in a network of its own, so that no index of packages is there. Raises UserError.
+    Not ``reachable``: a server of the model's own is in a network of its own, so that no index of packages is there.
+    The same holds with EnableNetworkIsolation. Raises UserError.
     """
     requirements = os.path.join(code, "requirements.txt")
     if not os.path.isfile(requirements):
@@ -83,6 +84,8 @@ def install_requirements(code: str, *, reachable: bool = True) -> None:
     if pip.wait() != 0:
         told = reason or f"pip ended with exit code {pip.returncode}; see the log."
         where = "" if reachable else " A server of the model's own is in a network without a way to any package index."
+        if os.environ.get("SAGEBRUSH_NETWORK") == "isolated":
+            where = " EnableNetworkIsolation: there is no way to any package index; bring packages along as files."
         raise UserError(f"requirements.txt could not be installed: {told}{where}")
     importlib.invalidate_caches()
     warm_start.start_again_if_outdated()

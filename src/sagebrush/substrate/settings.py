@@ -69,6 +69,12 @@ class Settings:
     invocation_timeout_seconds: float = _setting(60.0, "seconds a model may take to answer InvokeEndpoint")
     invocation_waiting: int = _setting(1000, "requests that may wait for a worker of one variant; more are throttled")
     model_max_gib: float = _setting(30.0, "what the archive of one model may unpack to, in GiB")
+    replica_disk_gib: float = _setting(
+        60.0, "what one instance of an endpoint may write, in GiB, without VolumeSizeInGB"
+    )
+    disk_reserve_gib: float = _setting(
+        1.0, "GiB that jobs leave free on the data directory's disk; who writes then ends"
+    )
     log_level: str = _setting("INFO", "level of the platform's own log", ("DEBUG", "INFO", "WARNING", "ERROR"))
 
     @property

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 from sagebrush.inference.engine.artefacts import CODE_ARCHIVE, MODEL_ARCHIVE, Artefacts
 from sagebrush.inference.model.containers import PORT, TIMEOUT, TIMEOUTS
-from sagebrush.substrate.identity.job_variables import credential_variables, place_variables
+from sagebrush.substrate.identity.job_variables import credential_variables, isolated_variables, place_variables
 
 _OPT_ML = PurePath("/opt/ml")
 
@@ -20,12 +20,12 @@ class Surroundings:
     ``root`` is where it finds /opt/ml if elsewhere (without a sandbox). ``port`` is where its own server listens, None
     where it has none. ``timeout_seconds``: how long a request may take, where the model does not say. ``relay`` is
     (port, socket): what is sent to that port is to reach the platform through that socket, for a replica in a network
-    of its own.
+    of its own. ``credentials_token`` None: it is isolated, reaches nobody and is given no credentials.
     """
 
     region: str
     endpoint_url: str
-    credentials_token: str
+    credentials_token: str | None
     framework: str
     model_max_bytes: int
     timeout_seconds: float
@@ -39,12 +39,17 @@ def replica_variables(
 ) -> dict[str, str]:
     """All variables of one replica."""
     root = surroundings.root or _OPT_ML
-    variables = place_variables(surroundings.region, surroundings.endpoint_url)
+    token = surroundings.credentials_token
+    if token is None:
+        variables = isolated_variables(surroundings.region)
+    else:
+        variables = place_variables(surroundings.region, surroundings.endpoint_url)
     variables["SAGEMAKER_REGION"] = surroundings.region
     variables |= own_variables
     if not any(variables.get(name) for name in TIMEOUTS):
         variables[TIMEOUT] = _number(surroundings.timeout_seconds)
-    variables |= credential_variables(surroundings.endpoint_url, surroundings.credentials_token)
+    if token is not None:
+        variables |= credential_variables(surroundings.endpoint_url, token)
     variables |= {
         "SAGEBRUSH_FRAMEWORK": surroundings.framework,
         "SAGEBRUSH_MODEL_MAX_BYTES": str(surroundings.model_max_bytes),

@@ -19,7 +19,7 @@ _OF_CONFIG = (
     "MetricsConfig.EnableDetailedObservability",
     "MetricsConfig.MetricPublishFrequencyInSeconds",
 )
-_OF_VARIANT = ("EnableSSMAccess", "InferenceAmiVersion", "VariantInstanceProvisionTimeoutInSeconds", "VolumeSizeInGB")
+_OF_VARIANT = ("EnableSSMAccess", "InferenceAmiVersion", "VariantInstanceProvisionTimeoutInSeconds")
 _OF_MODEL = ("InferenceExecutionConfig", "VpcConfig")
 _OF_CONTAINER = ("ImageConfig",)
 _OF_DEPLOYMENT = (

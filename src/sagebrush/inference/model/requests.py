@@ -16,9 +16,6 @@ Request = Mapping[str, Any]
 
 #: Replicas of one variant on one machine.
 MOST_INSTANCES = 100
-_UNSUPPORTED_MODEL = {
-    "EnableNetworkIsolation": "network isolation of models",
-}
 _UNSUPPORTED_CONTAINER = {
     "ModelPackageName": "model packages",
     "InferenceSpecificationName": "model packages",
@@ -35,7 +32,6 @@ _UNSUPPORTED_CONFIG = {
     "AsyncInferenceConfig": "asynchronous inference",
     "ExplainerConfig": "online explainability",
     "ShadowProductionVariants": "shadow variants",
-    "EnableNetworkIsolation": "network isolation of endpoints",
     "CrossRegionTrafficConfig": "traffic between regions",
 }
 _UNSUPPORTED_VARIANT = {
@@ -66,7 +62,6 @@ def _unsupported(given: Request, members: Mapping[str, str], where: str = "") ->
 
 
 def _model(request: Request) -> Iterator[str]:
-    yield from _unsupported(request, _UNSUPPORTED_MODEL)
     if not request.get("ExecutionRoleArn"):
         yield "ExecutionRoleArn is required."
     primary, several = request.get("PrimaryContainer"), request.get("Containers")

@@ -33,6 +33,10 @@ class Variant:
     #: Seconds more where the configuration gives them: unpacking the model is part of the start here.
     download_seconds: int = 0
     routing: Mapping[str, Any] | None = None
+    #: EnableNetworkIsolation of the model or of the configuration: no network and no credentials.
+    isolated: bool = False
+    #: VolumeSizeInGB; 0 where the configuration names none.
+    volume_gb: int = 0
     #: Members of the requests that change nothing here.
     ignored: tuple[str, ...] = ()
 
@@ -77,6 +81,8 @@ class Revision:
                 "startup_seconds": v.startup_seconds,
                 "download_seconds": v.download_seconds,
                 "routing": v.routing,
+                "isolated": v.isolated,
+                "volume_gb": v.volume_gb,
                 "ignored": list(v.ignored),
             }
             for v in self.variants
@@ -120,6 +126,8 @@ def resolve(number: int, config: Row, models: Mapping[str, Row], now_us: int) ->
                 startup_seconds=given.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS),
                 download_seconds=given.get("ModelDataDownloadTimeoutInSeconds", 0),
                 routing=given.get("RoutingConfig"),
+                isolated=any(body.get("EnableNetworkIsolation", False) for body in (config.body, model.body)),
+                volume_gb=given.get("VolumeSizeInGB", 0),
                 ignored=tuple(ignored.of_variant(config.body, given, model.body)),
             )
         )

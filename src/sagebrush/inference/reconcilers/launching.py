@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -15,7 +15,7 @@ from sagebrush.inference.engine.variables import Surroundings, replica_variables
 from sagebrush.inference.model import containers, ignored, wording
 from sagebrush.inference.model.revisions import Variant
 from sagebrush.inference.reconcilers.deployment import Deployment
-from sagebrush.inference.reconcilers.provisions import fit_of, spec_of
+from sagebrush.inference.reconcilers.provisions import disk_bytes, fit_of, spec_of
 from sagebrush.inference.tables import Replica
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import Clock
@@ -56,7 +56,14 @@ class _Launch:
     @property
     def private(self) -> bool:
         """Whether it gets a network of its own."""
+        if self.variant.isolated:
+            return True
         return self.own_server and self.deployment.platform.compute.private_network()
+
+    @property
+    def reaches_platform(self) -> bool:
+        """Whether it is in a network of its own from which a relay leads to the platform."""
+        return self.private and not self.variant.isolated
 
 
 def launch(
@@ -65,6 +72,7 @@ def launch(
     """Start a replica that was not started yet, and record that. Raises Refused where it cannot be."""
     spec, fit = spec_of(deployment, variant), fit_of(deployment, variant)
     this = _Launch(deployment, replica, variant, environment, artefacts, spec, fit)
+    _refuse_what_cannot_be_kept(this)
     binds = _prepare(this)
     faultpoints.reach(BEFORE_LAUNCH)
     deployment.platform.compute.launcher.launch(_launch_spec(this, binds))
@@ -86,6 +94,14 @@ def record_launch(deployment: Deployment, replica: Replica, lines: Sequence[str]
             telemetry.logs.append(tx, deployment.log_group, replica.log_stream, events)
 
     deployment.write(record)
+
+
+def _refuse_what_cannot_be_kept(this: _Launch) -> None:
+    """Raises Refused: an isolated model is never served with a network."""
+    problem = this.deployment.platform.compute.network_isolation_problem() if this.variant.isolated else ""
+    if problem:
+        told = f"EnableNetworkIsolation cannot be kept on this host: {problem}"
+        raise Refused(JobFailure("ClientError", told))
 
 
 def _prepare(this: _Launch) -> tuple[Bind, ...]:
@@ -125,13 +141,18 @@ def _launch_spec(this: _Launch, binds: tuple[Bind, ...]) -> LaunchSpec:
         environment=this.environment,
         host_name="model",
         env=replica_variables(_surroundings(this), this.artefacts, own_variables),
-        binds=(*binds, _front_bind(platform.settings.data_dir)) if this.private else binds,
+        binds=(*binds, _front_bind(platform.settings.data_dir)) if this.reaches_platform else binds,
         hosts={"model": "127.0.0.1"},
-        limits=this.fit.limits,
+        limits=replace(
+            this.fit.limits,
+            disk_bytes=disk_bytes(this.deployment, this.variant),
+            disk_reserve_bytes=platform.compute.disk_reserve_bytes,
+        ),
         masked=platform.compute.masked,
         term_grace_seconds=GRACE_SECONDS,
         listen=this.replica.sockets,
         private_network=this.private,
+        isolated=this.variant.isolated,
     )
 
 
@@ -140,14 +161,14 @@ def _surroundings(this: _Launch) -> Surroundings:
     return Surroundings(
         region=deployment.row.region,
         # In a network of its own a replica has only its own loopback: there the relay listens.
-        endpoint_url=f"http://127.0.0.1:{settings.port}" if this.private else settings.endpoint_url,
-        credentials_token=_token(this),
+        endpoint_url=f"http://127.0.0.1:{settings.port}" if this.reaches_platform else settings.endpoint_url,
+        credentials_token=None if this.variant.isolated else _token(this),
         framework=this.spec.algorithm or this.spec.name,
         model_max_bytes=int(settings.model_max_gib * 2**30),
         timeout_seconds=this.replica.timeout_seconds,
         root=None if _sandboxed(deployment) else deployment.opt_ml(this.replica).absolute(),
         port=_port(this) if this.own_server else None,
-        relay=(settings.port, f"{_FRONT_TARGET}/{ENCLOSED_SOCKET.name}") if this.private else None,
+        relay=(settings.port, f"{_FRONT_TARGET}/{ENCLOSED_SOCKET.name}") if this.reaches_platform else None,
     )
 
 
@@ -183,6 +204,8 @@ def _notices(this: _Launch) -> list[str]:
     asked = f"asked for {spec.asked_version}" if spec.asked_version else "any version asked for"
     lines = [f"Environment {spec.name}: {asked}, got {spec.got_version}.", *(f"{n}." for n in spec.notices)]
     lines += [f"{fit.notice}."] if fit.notice else []
+    if this.variant.isolated:
+        lines.append("EnableNetworkIsolation: no network but a loopback of its own, and no credentials.")
     return lines + [f"{member} is recorded and has no effect here." for member in _ignored(this)]
 
 

@@ -54,6 +54,18 @@ def fit_of(deployment: Deployment, variant: Variant) -> Fit:
     return fit
 
 
+def disk_bytes(deployment: Deployment, variant: Variant) -> int:
+    """What one replica's /opt/ml and /tmp may take, its unpacked model included; 0 means no limit."""
+    return variant.volume_gb << 30 or int(deployment.platform.settings.replica_disk_gib * 2**30)
+
+
+def disk_limit(deployment: Deployment, variant: Variant) -> str:
+    """The same as the user knows it."""
+    if variant.volume_gb:
+        return f"its VolumeSizeInGB of {variant.volume_gb} GB"
+    return f"the {deployment.platform.settings.replica_disk_gib:g} GiB it may have (setting replica_disk_gib)"
+
+
 class Provisions:
     """Environments being built, shared by all endpoints; artefacts, found out once for each revision."""
 

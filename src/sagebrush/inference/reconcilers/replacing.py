@@ -10,7 +10,7 @@ from sagebrush.inference.engine import counts
 from sagebrush.inference.model import crashes, wording
 from sagebrush.inference.model.revisions import Variant
 from sagebrush.inference.reconcilers.deployment import OUTPUT, Deployment
-from sagebrush.inference.reconcilers.provisions import fit_of
+from sagebrush.inference.reconcilers.provisions import disk_limit, fit_of
 from sagebrush.inference.tables import Replica
 from sagebrush.substrate.compute import Observation, failure, output_reading
 from sagebrush.substrate.compute.user_files import Folder, read_beginning
@@ -116,5 +116,6 @@ def _why(deployment: Deployment, replica: Replica, variant: Variant, seen: Obser
         ),
         log_tail=[*output_reading.tail(deployment.directory(replica) / OUTPUT), *seen.lost_output_tail.splitlines()],
         memory_limit_bytes=memory,
+        disk_limit=disk_limit(deployment, variant),
     )
     return failure.explain(end).message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -42,7 +43,8 @@ class Compute:
         home = Path("~").expanduser()
         # The "home" of a service account can be / or a directory of the system.
         homes = [home] if home.is_absolute() and len(home.parts) > 2 else []
-        return (self._settings.data_dir, Path("/root"), Path("/home"), Path("/run/user"), *homes)
+        # Under /run the host's services have their sockets, and a user may have groups that open some (docker's).
+        return (self._settings.data_dir, Path("/root"), Path("/home"), Path("/run"), Path("/var/run"), *homes)
 
     def isolation(self) -> Mode:
         """How jobs run here, found out by doing on the first call. See :meth:`Isolation.mode`."""
@@ -51,6 +53,20 @@ class Compute:
     def private_network(self) -> bool:
         """Whether ``LaunchSpec.private_network`` is obeyed on this host, found out by doing on the first call."""
         return self._isolation.private_network()
+
+    def network_isolation_problem(self) -> str:
+        """Why no job can be kept off the network here; '' when it can be. Found out by doing on the first call."""
+        return self._isolation.isolated_network_problem()
+
+    def disk_free_bytes(self) -> int:
+        """What jobs may still take of the disk that the data directory is on: free space less the reserve."""
+        status = os.statvfs(self._settings.data_dir)
+        return status.f_bavail * status.f_frsize - self.disk_reserve_bytes
+
+    @property
+    def disk_reserve_bytes(self) -> int:
+        """What must stay free on the disk that the data directory is on, whatever jobs write."""
+        return int(self._settings.disk_reserve_gib * 2**30)
 
     def isolation_problem(self) -> str:
         """Why jobs run without a sandbox although one was wanted; '' when they do not."""

@@ -19,6 +19,7 @@ _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit|Iterati
 #: The last line of a traceback that only says that another program failed, which has said why itself.
 _CHILD_FAILED = re.compile(r"(subprocess\.)?CalledProcessError: Command .+", re.DOTALL)
 _NO_MEMORY = re.compile(r"(MemoryError|(numpy\.)?(core|_core)\._exceptions\._ArrayMemoryError)\b")
+_FILE_TOO_LARGE = re.compile(r"OSError: \[Errno 27\]")
 #: What our runtime leaves where a program ended by itself: why, only the log can say.
 _ENDED_ITSELF = re.compile(r"(?P<program>.+) ended with exit code \d+")
 #: Room left in FailureReason for the exit code and at least the end of the log.
@@ -34,6 +35,8 @@ class HostEnd:
     failure_file: str | None
     log_tail: Sequence[str]
     memory_limit_bytes: int = 0
+    #: What of the disk it may take, as its user knows it: ``its VolumeSizeInGB of 5 GB``.
+    disk_limit: str = "the disk space it was given"
 
 
 def lost() -> JobFailure:
@@ -78,7 +81,12 @@ def signal_name(number: int) -> str:
 
 
 def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
-    """Kind, message and the log lines worth adding: the job's own words, else the verdict on memory, else the log."""
+    """Kind, message and the log lines worth adding.
+
+    The disk, where that ended it; else the job's own words, else the verdict on memory, else the log.
+    """
+    if end.observation.disk_exceeded:
+        return *_out_of_disk(end), end.log_tail
     if end.failure_file is not None and end.failure_file.strip():
         kind, message = _kind_of(end.failure_file.strip()[:FAILURE_FILE_LIMIT])
         if _CHILD_FAILED.match(message.rstrip().rpartition("\n")[2]):
@@ -87,10 +95,14 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
         ended = _ENDED_ITSELF.fullmatch(message)
         return (kind, f"{ended['program']} failed", end.log_tail) if ended else (kind, message, ())
     memory = _out_of_memory(end)
+    if end.observation.signal == signal.SIGXFSZ:
+        return "ClientError", f"No space: the job wrote a single file of more than {end.disk_limit}", end.log_tail
     # What a signal ended did not end by an exception, whatever it may have logged before.
     error, after = last_error(end.log_tail) if end.observation.signal is None else ("", ())
     if memory:
         return "AlgorithmError", f"{memory} {error}" if error else memory, after if error else end.log_tail
+    if error and _FILE_TOO_LARGE.match(error):
+        return "ClientError", f"No space: a single file would be larger than {end.disk_limit}: {error}", after
     if error:
         return "AlgorithmError", error, after
     if end.observation.output_problem:
@@ -105,6 +117,20 @@ def _kind_of(text: str) -> tuple[str, str]:
     if separator and kind in _KINDS:
         return kind, message.strip()
     return "AlgorithmError", text
+
+
+def _out_of_disk(end: HostEnd) -> tuple[str, str]:
+    observation = end.observation
+    if observation.disk_exceeded == "volume":
+        used = _size(observation.disk_used_bytes)
+        return "ClientError", f"No space: the job wrote more than {end.disk_limit} ({used} in /opt/ml and /tmp)"
+    if observation.disk_exceeded == "nesting":
+        return "ClientError", "The job nested folders so deeply that the space they take cannot be measured"
+    return (
+        "CapacityError",
+        "No space: the disk of this host has less free than the reserve that jobs must leave (setting "
+        f"disk_reserve_gib), and the job went on writing ({_size(observation.disk_used_bytes)} in /opt/ml and /tmp)",
+    )
 
 
 def _out_of_memory(end: HostEnd) -> str:

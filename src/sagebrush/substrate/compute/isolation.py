@@ -45,6 +45,14 @@ class Isolation:
         """Whether a job can have a network of its own here: only in a sandbox, and where the kernel allows."""
         return self.mode() == "sandbox" and not self.network_problem()
 
+    def isolated_network_problem(self) -> str:
+        """Why no job can be kept off the network here; '' when it can. For those that must not run with one."""
+        if self.mode() == "process":
+            why = self.problem or f"the setting isolation is '{self._wanted}'"
+            return f"jobs run as plain processes here, which share the host's network: {why}"
+        problem = self.network_problem()
+        return f"the host allows no network namespaces: {problem}" if problem else ""
+
     def network_problem(self) -> str:
         """What the host says to a network namespace; '' when it works."""
         with self._lock:

@@ -26,7 +26,7 @@ from sagebrush.substrate.compute.shim import main as shim_main
 from sagebrush.substrate.compute.specification import LaunchSpec, Observation
 from sagebrush.substrate.compute.watching import Watcher
 from sagebrush.substrate.compute.zygotes import Zygote, ZygoteGone, Zygotes
-from sagebrush.substrate.errors import Fault
+from sagebrush.substrate.errors import CallerError, Fault
 
 _log = logging.getLogger(__name__)
 BEFORE_LAUNCH_FILE = faultpoints.declare("compute.before-launch-file")
@@ -52,7 +52,8 @@ class Launcher:
         """Start a shim for the directory, unless one has it or had it. Returns when the shim's process exists.
 
         A request to terminate that came before stands: the job then ends without having run. Raises ValueError for
-        NUL bytes in the command and for names of sockets that are none, Fault when the host cannot start processes.
+        NUL bytes in the command and for names of sockets that are none, Fault when the host cannot start processes,
+        CallerError ``NetworkIsolationUnavailable`` where a launch insists on a network of its own and can have none.
         """
         spec.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(spec.directory / observing.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -166,6 +167,8 @@ class Launcher:
         launch = launchfile.LaunchFile()
         mode = self._isolation.mode()
         sandboxed = mode == "sandbox"
+        if spec.isolated and (problem := self._isolation.isolated_network_problem()):
+            raise CallerError("NetworkIsolationUnavailable", problem)
         launch.add("isolation", mode)
         launch.add("host_name", spec.host_name)
         launch.add("arg", *spec.argv)
@@ -181,14 +184,20 @@ class Launcher:
             launch.add("uid", user)
             launch.add("gid", user)
             launch.add("user_namespace", int(self._isolation.user_namespace))
-            launch.add("private_network", int(spec.private_network and self._isolation.private_network()))
+            alone = spec.network_file is None
+            wanted = spec.isolated or (spec.private_network and self._isolation.private_network())
+            launch.add("private_network", int(alone and wanted))
+            launch.add("isolated", int(spec.isolated))
+            if spec.network_file is not None:
+                launch.add("network_file", str(spec.network_file.absolute()))
             launch.add("mask", *map(str, spec.masked))
             launch.add("expose", *map(str, spec.environment.read_only_paths))
             for bind in spec.binds:
                 launch.add("bind_source", str(bind.source.absolute()))
                 launch.add("bind_target", bind.target)
                 launch.add("bind_mode", "ro" if bind.read_only else "rw")
-        self._groups.describe(launch, spec.limits, spec.directory, own_user=sandboxed and bool(launch.number("uid")))
+        own_user = sandboxed and bool(launch.number("uid") or launch.number("user_namespace"))
+        self._groups.describe(launch, spec.limits, spec.directory, own_user=own_user)
         return launch
 
     def _request(self, directory: Path, verb: str, number: signal.Signals) -> None:

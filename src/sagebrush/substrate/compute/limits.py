@@ -30,7 +30,10 @@ class ControlGroups:
             return self._parents
 
     def describe(self, launch: launchfile.LaunchFile, limits: Limits, directory: Path, *, own_user: bool) -> None:
-        """Add the records that limit one job. ``own_user``: its user has no other processes to be counted."""
+        """Add the records that limit one job. ``own_user``: no other processes are counted as its user's.
+
+        That holds in a user namespace as well: since Linux 5.14 each counts its own.
+        """
         parents = self.parents()
         name = f"sagebrush-{hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:16]}"
         launch.add("cgroup_name", name)
@@ -38,6 +41,11 @@ class ControlGroups:
         launch.add("memory", limits.memory_bytes)
         launch.add("cpus_percent", int(limits.cpus * 100))
         launch.add("pids", limits.pids)
+        launch.add("disk", limits.disk_bytes)
+        launch.add("disk_reserve", limits.disk_reserve_bytes)
+        if limits.disk_bytes:
+            # Files of /dev/shm are bounded by the same number; they are memory and may be as large as that.
+            launch.add("file_size", max(limits.disk_bytes, limits.memory_bytes))
         if limits.memory_bytes and not {"memory", "unified"} & set(parents):
             launch.add("address_space", limits.memory_bytes)
         if limits.pids and own_user and not {"pids", "unified"} & set(parents):

@@ -24,6 +24,8 @@ BIND_FROM = 1 << 20
 #: The host has a limit of mounts (fs.mount-max, 100,000 by default) for all jobs together.
 MOST_BINDS = 1024
 _LONGEST_NAME = 255
+#: Bytes of a file beside its content: a last block that is not full, and a folder.
+_BESIDE = 8192
 _PIECE = 64 << 20
 _COPIERS = 4
 _OPT_ML = "/opt/ml"
@@ -67,6 +69,12 @@ def _divide(placements: Sequence[Placement]) -> tuple[Sequence[Placement], Seque
     ordered = sorted(placements, key=lambda placement: placement.info.size, reverse=True)
     count = sum(placement.info.size >= BIND_FROM for placement in ordered[:MOST_BINDS])
     return ordered[:count], ordered[count:]
+
+
+def copied_bytes(placements: Sequence[Placement], *, sandboxed: bool) -> int:
+    """What :func:`place` will take of the disk at most, folders and last blocks too: nothing for bound files."""
+    copied = _divide(placements)[1] if sandboxed else placements
+    return sum(placement.info.size + _BESIDE for placement in copied)
 
 
 def _copy_all(jobs: Sequence[tuple[Path, Path]], cancelled: Callable[[], bool]) -> None:

@@ -29,6 +29,10 @@ class Limits:
     memory_bytes: int = 0
     cpus: float = 0.0
     pids: int = 0
+    #: What /opt/ml and /tmp may take of the disk.
+    disk_bytes: int = 0
+    #: What must stay free on that disk while the host writes.
+    disk_reserve_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,9 @@ class LaunchSpec:
 
     ``listen`` names Unix sockets that the shim binds in ``directory``: the job inherits them, listening, as descriptors
     3, 4, ... and finds their number in ``SAGEBRUSH_LISTEN_FDS``. ``private_network`` gives the job a network of its own
-    (only loopback) where the host allows; without a sandbox it means nothing.
+    (only loopback) where the host allows; without a sandbox it means nothing. ``isolated`` insists on such a network:
+    launching is refused where there can be none. Launches that name the same ``network_file``, in a folder that only
+    the platform writes, share theirs.
     """
 
     directory: Path
@@ -82,6 +88,8 @@ class LaunchSpec:
     faults: tuple[str, ...] = ()
     listen: tuple[str, ...] = ()
     private_network: bool = False
+    isolated: bool = False
+    network_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +106,9 @@ class Observation:
     Times are Unix microseconds. ``oom_killed``: the kernel killed for the memory limit and the job did not end well.
     ``crashed``: the signal is one that dumps core. ``pid`` is the job's process while it runs.
     ``lost_output_bytes`` of output could not be written to output.log because of ``output_problem`` (a full disk);
-    ``lost_output_tail`` is the end of them. ``start`` says why the job started cold; empty for a warm start.
+    ``lost_output_tail`` is the end of them. ``disk_exceeded``: the job was killed because of the disk: 'volume' (more
+    than its limit, at ``disk_used_bytes``), 'reserve' (it wrote while too little was free), 'nesting' (its folders are
+    too deep to be measured). ``start`` says why the job started cold; empty for a warm start.
     """
 
     phase: Phase
@@ -115,6 +125,8 @@ class Observation:
     lost_output_bytes: int = 0
     output_problem: str = ""
     lost_output_tail: str = ""
+    disk_exceeded: str = ""
+    disk_used_bytes: int = 0
     problem: str = ""
     start: str = ""
 

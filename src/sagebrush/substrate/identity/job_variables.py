@@ -5,6 +5,8 @@ Source: the container credential provider of boto3 and botocore.
 
 from __future__ import annotations
 
+#: Read by ``runtime.script`` inside the job.
+NETWORK_VARIABLE = "SAGEBRUSH_NETWORK"
 CREDENTIALS_PATH = "/_sagebrush/credentials"
 
 
@@ -16,6 +18,16 @@ def place_variables(region: str, endpoint_url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": endpoint_url,
         "S3_ENDPOINT_URL": endpoint_url,
         "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def isolated_variables(region: str) -> dict[str, str]:
+    """For user code without a network: the region, and that no package index, nor anybody else, can be reached."""
+    return {
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        NETWORK_VARIABLE: "isolated",
     }
 
 

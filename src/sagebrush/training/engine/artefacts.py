@@ -41,14 +41,23 @@ class Uploaded:
 class Volume:
     """Counts what a job's hosts leave, by apparent size: a sparse file is as long to read as a full one."""
 
-    def __init__(self, size_bytes: int | None):
+    def __init__(self, size_bytes: int | None, room_bytes: int | None = None):
+        """``room_bytes`` is what all hosts' together may take of the platform's disk; None where that is no matter."""
         self._size = size_bytes
+        self._room = room_bytes
+        self._stored = 0
         self._used: Counter[Path] = Counter()
 
     def take(self, contents: archive.Contents) -> archive.Contents:
         """The same contents. Raises Refused when a host's would not have fitted on its volume."""
         for entry in contents.files:
             self._used[entry.folder.root] += entry.status.st_size
+            self._stored += min(entry.status.st_size, entry.status.st_blocks * 512)
+        if self._room is not None and self._stored > max(0, self._room):
+            raise upload_failed(
+                f"No space: what the job left takes {self._stored} bytes, and beside the reserve (setting "
+                f"disk_reserve_gib) {max(0, self._room)} bytes are free on the disk of the platform."
+            )
         most = max(self._used.values(), default=0)
         if self._size is not None and most > self._size:
             raise upload_failed(
@@ -76,7 +85,8 @@ def why_no_key(key: str) -> str:
 class ArtefactUploader:
     """Uploads as the job's role may.
 
-    Raises Refused; Cancelled when ``cancelled()`` turns true. ``volume_bytes`` bounds what each host may leave.
+    Raises Refused; Cancelled when ``cancelled()`` turns true. ``volume_bytes`` bounds what each host may
+    leave, ``room_bytes`` what all of them together may.
     """
 
     def __init__(
@@ -86,12 +96,13 @@ class ArtefactUploader:
         *,
         role_arn: str,
         volume_bytes: int | None = None,
+        room_bytes: int | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ):
         self._objects = objects
         self._allowed = allowed
         self._role_arn = role_arn
-        self._volume = Volume(volume_bytes)
+        self._volume = Volume(volume_bytes, room_bytes)
         self._cancelled = cancelled
 
     def model(self, folders: Sequence[Folder], location: S3Location) -> Uploaded:

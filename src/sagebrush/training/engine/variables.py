@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from sagebrush.substrate.identity.job_variables import credential_variables, place_variables
+from sagebrush.substrate.identity.job_variables import credential_variables, isolated_variables, place_variables
 from sagebrush.training.model.cluster import NETWORK_INTERFACE, Cluster, Host
 
 
@@ -24,6 +24,8 @@ class JobIdentity:
     region: str
     endpoint_url: str
     credentials_token: str
+    #: EnableNetworkIsolation: it reaches nobody, and is given no credentials.
+    isolated: bool = False
 
 
 def job_variables(
@@ -38,7 +40,8 @@ def job_variables(
 ) -> dict[str, str]:
     """All variables of one host. ``root`` is where its code finds /opt/ml, if elsewhere (without a sandbox)."""
     base = root or PurePath("/opt/ml")
-    variables = place_variables(identity.region, identity.endpoint_url) | {
+    place = isolated_variables(identity.region) if identity.isolated else None
+    variables = (place or place_variables(identity.region, identity.endpoint_url)) | {
         "SAGEMAKER_JOB_NAME": identity.name,
         "SAGEMAKER_REGION": identity.region,
         "CURRENT_HOST": host.name,
@@ -48,7 +51,10 @@ def job_variables(
     variables |= _sagemaker_variables(cluster, host, channel_names, cpus, base)
     variables |= user
     own = {"TRAINING_JOB_NAME": identity.name, "TRAINING_JOB_ARN": identity.arn}
-    return variables | own | credential_variables(identity.endpoint_url, identity.credentials_token)
+    variables |= own
+    if identity.isolated:
+        return variables
+    return variables | credential_variables(identity.endpoint_url, identity.credentials_token)
 
 
 def _sagemaker_variables(

@@ -27,7 +27,6 @@ _LONGEST_NAME = 255
 _RESERVED = ("/opt/ml/input", "/opt/ml/model", "/opt/ml/output", "/opt/ml/code")
 #: Members of CreateTrainingJob that would change what runs, and that Sagebrush does not do yet.
 _UNSUPPORTED = {
-    "EnableNetworkIsolation": "network isolation of jobs",
     "ServerlessJobConfig": "serverless training jobs",
     "MlflowConfig": "MLflow tracking of training jobs",
     "ModelPackageConfig": "registering the model package from a training job",

@@ -52,6 +52,7 @@ class Finisher:
             job.allowed,
             role_arn=job.request["RoleArn"],
             volume_bytes=volume_bytes(job.request["ResourceConfig"]),
+            room_bytes=job.platform.compute.disk_free_bytes(),
             cancelled=cancelled,
         )
         roots = [job.opt_ml(host) for host in job.cluster.names]

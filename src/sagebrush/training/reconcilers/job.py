@@ -53,6 +53,11 @@ class Job:
     def cluster(self) -> Cluster:
         return cluster_of(self.request["ResourceConfig"])
 
+    @property
+    def isolated(self) -> bool:
+        """EnableNetworkIsolation."""
+        return bool(self.request.get("EnableNetworkIsolation"))
+
     def directory(self, host: str) -> Path:
         """The attempt directory of one host, the identity of its launch."""
         root = job_directory(self.platform.settings.data_dir, self.row.id)

@@ -12,13 +12,16 @@ from sqlalchemy import Connection
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.compute import Bind, Environment, EnvironmentSpec, LaunchSpec, Limits
 from sagebrush.substrate.compute.environments.builds import EnvironmentBuilds
+from sagebrush.substrate.compute.placing import copied_bytes
 from sagebrush.substrate.compute.removal import remove_tree
 from sagebrush.substrate.errors import CallerError, Cancelled, JobFailure, Refused
 from sagebrush.substrate.identity import job_credentials
 from sagebrush.substrate.reconcile import Again, Done
 from sagebrush.training import tables
 from sagebrush.training.engine import command, opt_ml, placing, submit_directory, variables
+from sagebrush.training.engine.artefacts import volume_bytes
 from sagebrush.training.engine.channels import Channel, ChannelPlanner, Plan, channels_of
+from sagebrush.training.engine.refusals import download_failed
 from sagebrush.training.model import cluster, wording
 from sagebrush.training.model.cluster import Host
 from sagebrush.training.model.phases import Event
@@ -39,6 +42,7 @@ _LOOK_AT_KILLED = 0.1
 class _Prepared:
     host: Host
     binds: tuple[Bind, ...]
+    copied_bytes: int
 
 
 class Starter:
@@ -57,6 +61,7 @@ class Starter:
         try:
             spec = spec_of(job)
             if absent:
+                _refuse_what_cannot_be_kept(job)
                 build = environment_of(job, self._builds)
                 if build.failure:
                     raise Refused(JobFailure("InternalServerError", build.failure))
@@ -117,6 +122,13 @@ class Starter:
             checkpoint_config=job.request.get("CheckpointConfig"),
         )
         sandboxed = _sandboxed(job)
+        channel_files = [p for placed in plan[host.name].values() for p in placed]
+        copied = copied_bytes(channel_files, sandboxed=sandboxed)
+        if copied > (room := job.platform.compute.disk_free_bytes()):
+            raise download_failed(
+                f"No space: a copy of the channels takes {copied} bytes, and beside the reserve (setting "
+                f"disk_reserve_gib) {max(0, room)} bytes are free on the disk of the platform."
+            )
         try:
             binds = placing.place(
                 job.platform.objects,
@@ -131,7 +143,7 @@ class Starter:
         if uri := submit_directory.source_of(job.request):
             binds += submit_directory.place_code(job.platform.objects, job.allowed, uri, root, sandboxed=sandboxed)
         self._checkpointing.restore(job, host.name)
-        return _Prepared(host, binds)
+        return _Prepared(host, binds, copied)
 
 
 def _end(job: Job, event: Event, failure: JobFailure | None = None) -> Again | Done:
@@ -146,7 +158,7 @@ def _sandboxed(job: Job) -> bool:
 def _launch_spec(
     job: Job, environment: Environment, ready: _Prepared, channels: Sequence[Channel], limits: Limits
 ) -> LaunchSpec:
-    settings, host = job.platform.settings, ready.host
+    settings, compute, host = job.platform.settings, job.platform.compute, ready.host
     opt_ml_path = job.opt_ml(host.name)
     root: Path | None = None if _sandboxed(job) else opt_ml_path.absolute()
     claims = job_credentials.Claims(
@@ -158,6 +170,7 @@ def _launch_spec(
         region=job.row.region,
         endpoint_url=settings.endpoint_url,
         credentials_token=job_credentials.issue(job.platform.identity, claims),
+        isolated=job.isolated,
     )
     env = variables.job_variables(
         identity,
@@ -179,9 +192,33 @@ def _launch_spec(
         env=env,
         binds=ready.binds,
         hosts=cluster.addresses(job.cluster, job.attempt.id),
-        limits=limits,
-        masked=job.platform.compute.masked,
+        limits=replace(limits, disk_bytes=_disk_bytes(job, ready), disk_reserve_bytes=compute.disk_reserve_bytes),
+        masked=compute.masked,
+        isolated=job.isolated,
+        # Always with a file: a host that runs alone shares with nobody.
+        network_file=job.directory(host.name).parent / "network" if job.isolated else None,
     )
+
+
+def _disk_bytes(job: Job, ready: _Prepared) -> int:
+    """What a host's /opt/ml and /tmp may take: its volume, and the channels where they were copied and not bound."""
+    volume = volume_bytes(job.request["ResourceConfig"])
+    return volume + ready.copied_bytes if volume else 0
+
+
+def _refuse_what_cannot_be_kept(job: Job) -> None:
+    """Raises Refused for a promise that this host cannot keep: an isolated job never runs with a network."""
+    compute = job.platform.compute
+    if job.isolated and (problem := compute.network_isolation_problem()):
+        raise Refused(JobFailure("ClientError", f"EnableNetworkIsolation cannot be kept on this host: {problem}"))
+    if compute.disk_free_bytes() < 0:
+        raise Refused(
+            JobFailure(
+                "CapacityError",
+                "No space: the disk of the platform has less free than the "
+                f"{compute.disk_reserve_bytes / 2**30:g} GiB that jobs leave free (setting disk_reserve_gib).",
+            )
+        )
 
 
 def _notices(job: Job, spec: EnvironmentSpec) -> list[tuple[int, str]]:
@@ -191,6 +228,8 @@ def _notices(job: Job, spec: EnvironmentSpec) -> list[tuple[int, str]]:
     lines += [f"{notice}." for notice in spec.notices]
     lines += [f"{fit.notice}." for fit in fits_of(job) if fit.notice]
     lines += [f"{member} is recorded and has no effect here." for member in wording.without_effect(job.request)]
+    if job.isolated:
+        lines.append("EnableNetworkIsolation: the hosts of the job reach each other and nobody else; no credentials.")
     why_cold = next((seen.start for seen in job.observations().values() if seen.start), "")
     start = f"Cold start ({why_cold})" if why_cold else "Warm start, with the environment's packages loaded,"
     if _sandboxed(job):

@@ -52,6 +52,7 @@ def _failure(job: Job, host: str, seen: Observation) -> JobFailure:
             failure_file=_failure_file(job, host),
             log_tail=[*output_reading.tail(job.directory(host) / OUTPUT), *seen.lost_output_tail.splitlines()],
             memory_limit_bytes=_memory_limit(job, host),
+            disk_limit=f"its VolumeSizeInGB of {job.request['ResourceConfig'].get('VolumeSizeInGB', 0)} GB",
         ),
         several_hosts=len(job.cluster.names) > 1,
     )

@@ -18,7 +18,7 @@ import resource
 import select
 import time
 
-from . import kernel, network, sandbox
+from . import kernel, network, sandbox, seccomp
 from .launchfile import LaunchFile
 
 GO, TERMINATE, KILL = b"g", b"t", b"k"
@@ -222,6 +222,8 @@ def _execute(arguments: list[str], env: dict[str, str]) -> None:
 
 def _limit(launch: LaunchFile) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if size := launch.number("file_size"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     if memory := launch.number("address_space"):
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     if processes := launch.number("process_limit"):
@@ -231,11 +233,13 @@ def _limit(launch: LaunchFile) -> None:
 def _give_up_privileges(launch: LaunchFile) -> None:
     if launch.text("isolation") != "sandbox":
         return
-    if not launch.number("user_namespace"):
-        kernel.drop_capability_bounds()
-        if uid := launch.number("uid"):
-            gid = launch.number("gid")
-            os.setgroups([])
-            os.setresgid(gid, gid, gid)
-            os.setresuid(uid, uid, uid)
+    # In a user namespace too: what counts there is only what is inside it, but nothing in it needs any.
+    kernel.drop_capability_bounds()
+    if not launch.number("user_namespace") and (uid := launch.number("uid")):
+        gid = launch.number("gid")
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
     kernel.no_new_privileges()
+    if program := seccomp.program():
+        kernel.filter_system_calls(program)

@@ -30,9 +30,17 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVA
     0x40000,
 )
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 36, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 4, 22, 24
+_PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 36, 38
+_SECCOMP_MODE_FILTER = 2
 _SIG_SETMASK = 2
 _LAST_CAPABILITY = 63
+
+
+class _FilterProgram(ctypes.Structure):
+    """``struct sock_fprog``."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
 def _check(result: int, what: str) -> int:
@@ -71,6 +79,14 @@ def no_new_privileges() -> None:
     _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "prctl(PR_SET_NO_NEW_PRIVS)")
 
 
+def filter_system_calls(program: bytes) -> None:
+    """Have the kernel judge every system call from here on by this BPF program; needs no_new_privileges before."""
+    instructions = ctypes.create_string_buffer(program, len(program))
+    fields = _FilterProgram(len(program) // 8, ctypes.addressof(instructions))
+    result = _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(fields), 0, 0)
+    _check(result, "prctl(PR_SET_SECCOMP)")
+
+
 def drop_capability_bounds() -> None:
     """Give up every capability for whatever is executed later; ends at the first number the kernel does not know."""
     for capability in range(_LAST_CAPABILITY + 1):
@@ -80,6 +96,11 @@ def drop_capability_bounds() -> None:
 
 def unshare(flags: int) -> None:
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def enter_namespace(descriptor: int, kind: int) -> None:
+    """Move this process into the namespace that ``descriptor`` (of /proc/PID/ns) is; ``kind`` is its CLONE_NEW*."""
+    _check(_libc.setns(ctypes.c_int(descriptor), ctypes.c_int(kind)), "setns")
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:

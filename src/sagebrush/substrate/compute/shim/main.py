@@ -11,7 +11,11 @@ import select
 import time
 
 from . import cgroups, keeper, kernel, launchfile, network, record, sandbox
-from .output import OutputLog
+from .output import NAME, OutputLog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # without the module that has it, which takes long to load
+    from .disk import Disk
 
 #: The control plane writes ``terminate <grace ms>`` or ``kill`` here, then signals; so a request is never lost.
 REQUEST = "request"
@@ -56,6 +60,8 @@ class Shim:
         self._keeper_gone = False
         self._ended: list[int] | None = None
         self._deadline: float | None = None
+        self._disk: Disk | None = None
+        self._exceeded = ""
         self._killing = False
         self._state: dict[str, object] = {"version": 1, "phase": "running", "isolation": launch.text("isolation")}
         self._state["start"] = launch.text("start")
@@ -81,6 +87,7 @@ class Shim:
             self._finish([kernel.SIGTERM, 0, time.time_ns() // 1000], "")
         else:
             os.write(self._control, keeper.GO)
+            self._disk = self._watch_disk()
             self._fault("shim.after-fork")
             self._follow()
             self._finish(self._ended, "" if self._ended else "the job's keeper was killed")
@@ -121,8 +128,7 @@ class Shim:
             poll.register(descriptor, select.POLLIN)
         drained = False
         while not (drained and (self._ended or self._keeper_gone)):
-            timeout = None if self._deadline is None else max(0.0, self._deadline - time.monotonic()) * 1000
-            ready = {descriptor for descriptor, _ in poll.poll(timeout)}
+            ready = {descriptor for descriptor, _ in poll.poll(self._pause())}
             if self._output in ready:
                 data = os.read(self._output, _READ_BYTES)
                 if data:
@@ -138,6 +144,34 @@ class Shim:
                 if self._ended or self._keeper_gone:
                     return
                 self._escalate()
+            if self._disk is not None:
+                self._look_at_disk()
+
+    def _pause(self) -> float | None:
+        """Milliseconds until something is due although nobody says so."""
+        pauses = [] if self._deadline is None else [max(0.0, self._deadline - time.monotonic())]
+        pauses += [] if self._disk is None else [self._disk.pause()]
+        # Rounded up: a poll that ends early would be repeated at once.
+        return min(pauses) * 1000 + 1 if pauses else None
+
+    def _watch_disk(self) -> Disk | None:
+        limit, reserve = self._launch.number("disk"), self._launch.number("disk_reserve")
+        if not limit and not reserve:
+            return None
+        from .disk import Disk
+
+        return Disk([self._launch.text("opt_ml"), "tmp"], NAME, self._keeper, limit=limit, reserve=reserve)
+
+    def _look_at_disk(self) -> None:
+        if self._ended or self._keeper_gone or self._disk is None:
+            self._disk = None
+            return
+        self._exceeded = self._disk.look()
+        if self._exceeded:
+            # At once: whoever fills a disk is not asked to write what is left.
+            self._state["disk_used_bytes"] = self._disk.used
+            self._disk = None
+            self._escalate()
 
     def _hear(self, poll: select.poll) -> None:
         line = os.read(self._status, 4096).decode()
@@ -218,6 +252,8 @@ class Shim:
             "output_problem": self._log.problem,
             "lost_output_tail": self._log.lost_tail.decode("utf-8", "replace"),
             "problem": problem,
+            # Only where that ended it: it may have ended by itself at the same instant.
+            "disk_exceeded": self._exceeded if signal == kernel.SIGKILL else "",
         }
         self._fault("shim.before-exit-record")
         while True:

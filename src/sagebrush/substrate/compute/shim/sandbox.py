@@ -7,13 +7,15 @@ Called by the keeper, after it became the first process of a new PID namespace a
     /opt/ml          the attempt's directory; every other child of /opt stays as it is
     /etc/hosts       names of the job's hosts                  /etc/passwd     has the job's user
     /proc            only the job's processes                  network         the host's, or a loopback of its own
+    /run             empty: the sockets of the host's services stay outside; only what resolv.conf names is there
+    all the rest     read-only, whoever may write there: a job writes to its own places, which are measured
 
 Sources are opened before anything is masked and mounted through their descriptors afterwards.
 It is isolation of well-meaning code from the platform and its neighbours; user code still talks to the host's kernel.
 """
 
 # pathlib takes longer to load than all of the shim.
-# ruff: noqa: PTH101, PTH102, PTH103, PTH110, PTH112, PTH114, PTH115, PTH116, PTH120, PTH123, PTH211
+# ruff: noqa: PTH101, PTH102, PTH103, PTH110, PTH112, PTH113, PTH114, PTH115, PTH116, PTH120, PTH123, PTH211
 
 from __future__ import annotations
 
@@ -25,19 +27,27 @@ from .launchfile import LaunchFile
 
 OPT_ML = "/opt/ml"
 _QUIET = kernel.MS_NOSUID | kernel.MS_NODEV
+_MOUNT_FLAGS = (("nosuid", kernel.MS_NOSUID), ("nodev", kernel.MS_NODEV), ("noexec", kernel.MS_NOEXEC))
+#: ENOENT, EACCES, ENOTDIR, EINVAL.
+_NOT_REACHED = (2, 13, 20, 22)
 
 
 def own_namespaces(launch: LaunchFile) -> None:
     """Called by the shim before it forks the keeper. Without root, a user namespace that maps only this user."""
-    flags = kernel.CLONE_NEWPID
-    if launch.number("user_namespace"):
-        uid, gid = os.getuid(), os.getgid()
-        kernel.unshare(kernel.CLONE_NEWUSER | flags)
-        _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{uid} {uid} 1")
-        _write("/proc/self/gid_map", f"{gid} {gid} 1")
-    else:
-        kernel.unshare(flags)
+    own_user = _own_user if launch.number("user_namespace") else None
+    if shared := launch.text("network_file"):
+        network.share(shared, own_user=own_user)
+    elif own_user is not None:
+        own_user()
+    kernel.unshare(kernel.CLONE_NEWPID)
+
+
+def _own_user() -> None:
+    uid, gid = os.getuid(), os.getgid()
+    kernel.unshare(kernel.CLONE_NEWUSER)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{uid} {uid} 1")
+    _write("/proc/self/gid_map", f"{gid} {gid} 1")
 
 
 def enter(launch: LaunchFile) -> None:
@@ -54,6 +64,8 @@ def enter(launch: LaunchFile) -> None:
     passwd = _handle("passwd") if launch.number("uid") else None
     exposed = [(path, _handle(path)) for path in launch.all("expose") if os.path.isdir(path)]
     closed = {_closed_ancestor(path) for path, _ in exposed} if launch.number("uid") else set()
+    resolver = "" if launch.number("isolated") else _resolver(launch.all("mask"))
+    resolver_source = _handle(resolver) if resolver else -1
     binds = list(
         zip(
             [_handle(source) for source in launch.all("bind_source")],
@@ -74,14 +86,21 @@ def enter(launch: LaunchFile) -> None:
         if not os.path.exists(path) or not os.path.samestat(os.stat(path), os.fstat(source)):
             os.makedirs(path, mode=0o755, exist_ok=True)
             _bind(source, path, read_only=True)
+    if resolver and not os.path.exists(resolver):
+        _make_mount_point(resolver, resolver_source)
+        _bind(resolver_source, resolver, read_only=True)
     _present_opt_ml(opt_ml)
+    writable = {"/tmp", "/var/tmp", "/dev/shm", OPT_ML}
     for source, target, mode in binds:
         _make_mount_point(target, source)
         _bind(source, target, read_only=mode == "ro")
+        if mode != "ro":
+            writable.add(target)
     if os.path.exists("/etc/hosts"):
         _bind(hosts, os.path.realpath("/etc/hosts"), read_only=True)
     if passwd is not None and os.path.exists("/etc/passwd"):
         _bind(passwd, os.path.realpath("/etc/passwd"), read_only=True)
+    _make_the_rest_read_only(writable)
     kernel.mount("proc", "/proc", "proc", _QUIET | kernel.MS_NOEXEC)
     kernel.hide_from_peers()
 
@@ -110,6 +129,38 @@ def _give(path: str, uid: int, gid: int) -> None:
             elif entry.stat(follow_symlinks=False).st_nlink == 1:
                 # A file with a second name may be an immutable object of the platform: never given away.
                 os.chown(entry.path, uid, gid, follow_symlinks=False)
+
+
+def _resolver(masked: list[str]) -> str:
+    """The file that /etc/resolv.conf leads to, or its folder (it is replaced, not rewritten), if that is masked."""
+    path = os.path.realpath("/etc/resolv.conf")
+    folder = os.path.dirname(path)
+    for mask in masked:
+        if path.startswith(f"{mask}/") and os.path.isfile(path):
+            return path if folder == mask else folder
+    return ""
+
+
+def _make_the_rest_read_only(writable: set[str]) -> None:
+    """Every mount but these. What is hidden under another mount, or closed to us, the job does not reach either."""
+    with open("/proc/self/mountinfo") as file:
+        mounts = [line.split() for line in file]
+    flags = kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY
+    for fields in mounts:
+        # Blanks and the like are written as octal escapes.
+        path = fields[4]
+        if "\\" in path:
+            path = os.fsdecode(os.fsencode(path).decode("unicode_escape").encode("latin-1"))
+        options = fields[5].split(",")
+        if path in writable or "ro" in options:
+            continue
+        # In a user namespace the flags a mount already has are locked: they must be named again.
+        kept = sum(flag for name, flag in _MOUNT_FLAGS if name in options)
+        try:
+            kernel.mount(None, path, None, flags | kept)
+        except OSError as error:
+            if error.errno not in _NOT_REACHED:
+                raise
 
 
 def _closed_ancestor(path: str) -> str:
