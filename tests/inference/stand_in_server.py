@@ -49,7 +49,9 @@ def main() -> None:
     (BASE / "output" / "environment.json").write_text(json.dumps(shown))
     archive = os.environ.get("SAGEBRUSH_MODEL_ARCHIVE")
     data = pathlib.Path(archive).read_text() if archive else ""
-    files = sorted(str(p.relative_to(BASE)) for p in BASE.rglob("*") if p.is_file())
+    # Beside the layer of packages that every replica has.
+    found = (p.relative_to(BASE) for p in BASE.rglob("*") if p.is_file())
+    files = sorted(str(p) for p in found if p.parts[0] != ".python")
     say(f"serving with {count} workers: {data}")
     say(f"files: {files}")
     if "raise" in TOLD:
