@@ -22,9 +22,9 @@ def is_warm() -> bool:
 
 def allow_threads(count: int, user_api: str | None = "blas") -> None:
     """Let native libraries have as many threads: they were loaded with one, so that the zygote could fork."""
-    pools = sys.modules.get("threadpoolctl")
+    pools = sys.modules.get("sagebrush.runtime.thread_pools")
     if pools is not None and is_warm():
-        pools.threadpool_limits(count, user_api=user_api)
+        pools.CONTROLLER.limit(limits=count, user_api=user_api)
 
 
 def start_again_if_outdated() -> None:

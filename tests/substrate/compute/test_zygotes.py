@@ -96,6 +96,8 @@ class Jobs:
 
     def spec(self, program: str, *arguments: str, **changes: Any) -> LaunchSpec:
         self.count += 1
+        # As where the platform is installed below a home: a sandbox does not show its own files.
+        changes = {"masked": (_ROOT / "src",), **changes}
         spec = self.rig.spec("", name=f"a{self.count}", environment=self.environment, **changes)
         root = "/opt/ml" if self.rig.mode == "sandbox" else str(spec.opt_ml.absolute())
         return replace(spec, argv=(layers.python_of(root), "-m", "probe_job", program, *arguments))

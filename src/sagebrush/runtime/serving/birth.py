@@ -11,7 +11,7 @@ import signal
 import sys
 from types import FrameType
 
-from sagebrush.runtime import outcome
+from sagebrush.runtime import outcome, warm_start
 from sagebrush.runtime.serving import handlers
 from sagebrush.runtime.serving.place import Place
 from sagebrush.runtime.serving.preparing import Prepared
@@ -75,7 +75,10 @@ def _renew_randomness() -> None:
 
 
 def _let_blas_have(threads: int) -> None:
-    """OpenBLAS was loaded with one thread, so that the parent could fork."""
+    """OpenBLAS was loaded with one thread, so that the parent could fork; a zygote has loaded OpenMP before, too."""
+    if warm_start.is_warm():
+        warm_start.allow_threads(threads, user_api=None)
+        return
     if threads > 1 and "numpy" in sys.modules and "OPENBLAS_NUM_THREADS" not in os.environ:
         with contextlib.suppress(ImportError):
             threadpoolctl = importlib.import_module("threadpoolctl")

@@ -16,8 +16,9 @@ _RUNTIME: Final = (
     "subprocess",
     "shlex",
     "tempfile",
-    "threadpoolctl",
 )
+#: What is loaded when all the rest is.
+_LAST: Final = ("sagebrush.runtime.thread_pools",)
 _TABLES: Final = ("numpy", "numpy.random", "pandas", "pyarrow", "scipy.sparse", "scipy.stats", "boto3")
 _SKLEARN: Final = (
     "joblib",
@@ -48,4 +49,4 @@ _MODULES: Final = {
 def modules_of(environment: str) -> tuple[str, ...]:
     """The modules, in the order of their import; empty where jobs of the environment always start cold."""
     modules = _MODULES.get(environment, ())
-    return (*_RUNTIME, *modules) if modules else ()
+    return (*_RUNTIME, *modules, *_LAST) if modules else ()

@@ -64,7 +64,6 @@ def _be_started_as(arguments: list[str]) -> None:
     own = [path for path in sys.path if (path.startswith(library) and "-packages" not in path) or path.endswith(".zip")]
     given = [path for path in os.environ.get("PYTHONPATH", "").split(":") if path]
     sys.path[:] = [os.getcwd(), *given, *own]
-    sys.path_importer_cache.clear()
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     site.addsitedir(os.path.join(sys.prefix, "lib", version, "site-packages"))
 

@@ -88,9 +88,16 @@ def _be_shim(directory: str, lock: int, log: int) -> None:
         os._exit(code)
 
 
-if __name__ == "__main__":
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    from shim import main as _  # noqa: F401
-
+def _load_shim() -> None:
+    """All of it now: inside a sandbox its files may be out of sight."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path.append(os.path.dirname(folder))
+    for name in os.listdir(folder):
+        if name.endswith(".py") and not name.startswith("__"):
+            importlib.import_module(f"shim.{name[:-3]}")
     sys.path.pop()
+
+
+if __name__ == "__main__":
+    _load_shim()
     main(int(sys.argv[1]), [name for name in sys.argv[2].split(",") if name])
