@@ -27,9 +27,12 @@ class _Family:
 _FAMILIES = (
     _Family(frozenset({"sagemaker-xgboost", "xgboost"}), "xgboost", "XGBoost", "xgboost-cpu", "xgboost"),
     _Family(frozenset({"sagemaker-scikit-learn", "scikit-learn"}), "sklearn", "scikit-learn", "scikit-learn", None),
+    _Family(frozenset({"pytorch-training", "pytorch-inference"}), "pytorch", "PyTorch", "torch", None),
 )
 #: In the order in which they are built ahead of the first job.
 ENVIRONMENT_NAMES = tuple(dict.fromkeys(family.environment for family in _FAMILIES))
+#: Too big to be built for somebody who may never use them.
+ON_DEMAND = frozenset({"pytorch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def resolve(image_uri: str, *, exact: bool) -> EnvironmentSpec | None:
     got = pinned_version(family.environment, family.package)
     # Tags are <framework version>-<image revision>[-cpu-py3]; 'latest' and the old bare numbers ask for no version.
     asked = tag.partition("-")[0] if re.match(r"\d+\.\d", tag) else ""
-    if not asked or got == asked or got.startswith(f"{asked}."):
+    if not asked or got == asked or got.startswith((f"{asked}.", f"{asked}+")):
         return EnvironmentSpec(family.environment, tag, got, family.algorithm)
     if exact:
         raise validation(
