@@ -159,7 +159,10 @@ def _launch_spec(
         endpoint_url=settings.endpoint_url,
         credentials_token=job_credentials.issue(job.platform.identity, claims),
     )
-    env = variables.job_variables(
+    addresses = cluster.addresses(job.cluster, job.attempt.id)
+    env = variables.meeting_point(
+        addresses, environment.name, number=job.attempt.id, resolvable=root is None
+    ) | variables.job_variables(
         identity,
         cluster=job.cluster,
         host=host,
@@ -178,7 +181,7 @@ def _launch_spec(
         host_name=host.name,
         env=env,
         binds=ready.binds,
-        hosts=cluster.addresses(job.cluster, job.attempt.id),
+        hosts=addresses,
         limits=limits,
         masked=job.platform.compute.masked,
     )
