@@ -80,7 +80,9 @@ def test_an_environment_shows_its_packages_and_images(directory: Path) -> None:
 def test_wrong_names_and_builds_that_fail_say_so(directory: Path) -> None:
     wrong = run(directory, "build", "tensorflow")
     assert (wrong.returncode, wrong.stdout) == (1, "")
-    assert wrong.stderr == "sagebrush: There is no environment tensorflow; there are: xgboost, sklearn, python\n"
+    assert (
+        wrong.stderr == "sagebrush: There is no environment tensorflow; there are: xgboost, sklearn, python, pytorch\n"
+    )
     failed = run(directory, "build", "xgboost", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(directory))
     assert failed.returncode == 1
     assert "pip found no source for a package. Without internet, point pip at a wheelhouse" in failed.stderr

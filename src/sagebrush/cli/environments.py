@@ -1,7 +1,7 @@
 """The Python environments that jobs and models run in: what there is, what is in it, build it, remove old ones.
 
 sagebrush environments list            each environment, whether it is built, its versions and size
-sagebrush environments build [NAME]    build what is missing now instead of at the first job
+sagebrush environments build [NAME]    build what is missing now instead of at the first job (pytorch: name it)
 sagebrush environments show NAME       its packages, and the images that it stands for
 sagebrush environments prune           remove what older versions of Sagebrush built, unless something runs from it
 """
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             raise CallerError(
                 "NoSuchEnvironment", f"There is no environment {name}; there are: {', '.join(images.ENVIRONMENT_NAMES)}"
             )
-    names = arguments.names or list(images.ENVIRONMENT_NAMES)
+    names = arguments.names or _all(arguments.action)
     if arguments.action == "list":
         _list(environments)
     elif arguments.action == "show":
@@ -43,6 +43,12 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     else:
         _prune(environments, dry=arguments.dry_run)
     return 0
+
+
+def _all(action: str) -> list[str]:
+    """What no name means: every environment, but the big ones are only built for those who name them."""
+    names = images.ENVIRONMENT_NAMES
+    return [name for name in names if name not in images.ON_DEMAND] if action == "build" else list(names)
 
 
 def _list(environments: Environments) -> None:

@@ -15,6 +15,7 @@ import sys
 from types import FrameType
 
 from sagebrush.runtime import aws_modules, warm_start
+from sagebrush.runtime.distributed import choice
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.training_environment import TrainingEnvironment
 
@@ -31,8 +32,13 @@ def run(environment: TrainingEnvironment) -> int:
     install_requirements(code)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
     aws_modules.make_importable()
+    ranks = choice.ranks_of(environment)
+    if ranks is not None:
+        from sagebrush.runtime.distributed import torchrun
+
+        return torchrun.run(path, environment, ranks)
     if entry_point.endswith(".py"):
-        return _run_python(path, code, environment.arguments())
+        return run_python(path, code, environment.arguments())
     return _run_command(path, environment.arguments())
 
 
@@ -91,7 +97,8 @@ def install_requirements(code: str, *, reachable: bool = True) -> None:
     warm_start.start_again_if_outdated()
 
 
-def _run_python(path: str, code: str, arguments: list[str]) -> int:
+def run_python(path: str, code: str, arguments: list[str]) -> int:
+    """Run a script in this process as ``__main__``; its exit code. What it raises passes through."""
     import runpy
 
     sys.argv = [path, *arguments]

@@ -7,7 +7,10 @@ import platform
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -78,9 +81,26 @@ def test_images_of_plain_python_get_this_interpreter_whatever_the_tag(image: str
     assert spec == EnvironmentSpec("python", "", platform.python_version())
 
 
+TORCH = images.pinned_version("pytorch", "torch")
+
+
+@pytest.mark.parametrize("repository", ["pytorch-training", "pytorch-inference"])
+def test_images_of_pytorch_train_and_serve_on_processors_whatever_they_are_for(repository: str, tmp_path: Path) -> None:
+    image = f"763104351884.dkr.ecr.us-west-2.amazonaws.com/{repository}:2.1.0-gpu-py310"
+    notice = f"The image asks for PyTorch 2.1.0-gpu-py310; this platform runs PyTorch {TORCH}"
+    expected = EnvironmentSpec("pytorch", "2.1.0-gpu-py310", TORCH, None, (notice,))
+    assert Environments(tmp_path).resolve(image) == expected
+    with pytest.raises(CallerError, match=r"asks for PyTorch 2\.1\.0; this platform has"):
+        Environments(tmp_path, exact=True).resolve(image)
+    ours = Environments(tmp_path, exact=True).resolve(f"{repository}:{TORCH.partition('+')[0]}-cpu-py311")
+    assert ours is not None
+    assert ours.notices == ()
+
+
 @pytest.mark.parametrize(
     "image",
     [
+        "huggingface-pytorch-training:2.1.0-transformers4.36.0-gpu-py310",
         "",
         "python:3.11",
         "ghcr.io/someone/xgboost:1",
@@ -118,6 +138,12 @@ def test_environments_agree_on_the_versions_of_what_they_share() -> None:
     assert {name: plain[name] for name in plain.keys() & shared.keys()}.items() <= shared.items()
     assert "xgboost-cpu" not in names[0]
     assert "boto3" in names[0]
+
+
+def test_what_scikit_learn_wrote_is_read_by_pytorchs_environment() -> None:
+    sklearn, pytorch = (dict(pin.split("==") for pin in images.pins(name)) for name in ("sklearn", "pytorch"))
+    assert sklearn.items() <= pytorch.items()
+    assert not {"torchvision", "nvidia-cudnn-cu13"} & pytorch.keys()
 
 
 @pytest.fixture
@@ -179,6 +205,86 @@ def test_a_package_that_pip_cannot_find_is_explained_with_pips_own_words(wheelho
     assert "No matching distribution found for sagebrush_probe==1.0" in str(caught.value)
     assert not environments.is_built("probe")
     assert [p.name for p in environments.directory.iterdir() if "building" in p.name] == []
+
+
+class Index(ThreadingHTTPServer):
+    """A package index with what lies in ``folder``; ``asked`` are the packages that were looked for."""
+
+    def __init__(self, folder: Path):
+        self.asked: list[str] = []
+        index = self
+
+        class Handler(SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                index.asked.append(self.path)
+                super().do_GET()
+
+            def log_message(self, *arguments: object) -> None:
+                """The test's output is none of its business."""
+
+        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    """A source that only a lock knows; it has one package."""
+    folder = tmp_path / "index" / "sagebrush-probe"
+    folder.mkdir(parents=True)
+    make_wheel(folder, "sagebrush_probe", "def main():\n    print('probe from the index')\n")
+    with Index(tmp_path / "index") as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_source_that_a_lock_names_is_asked_for_what_pip_has_not(
+    wheelhouse: Path, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = f"sagebrush_probe==1.0\n# from {index.url}: sagebrush_probe\nsagebrush_other==1.0\n"
+    make_wheel(wheelhouse, "sagebrush_other", "")
+    monkeypatch.setattr(images, "lock_text", lambda name: f"{lock}# {name}\n")
+    environments = Environments(tmp_path / "environments")
+    environments.ensure(EnvironmentSpec("had", "", ""), lambda _: None)
+    assert index.asked == []  # a source of pip's own comes first, and is enough
+    (wheelhouse / "sagebrush_probe-1.0-py3-none-any.whl").unlink()
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{index.url}/nothing/here")
+    told: list[str] = []
+    built = environments.ensure(EnvironmentSpec("missed", "", ""), told.append)
+    assert f"Building the environment missed: sagebrush_probe==1.0 from {index.url}" in told
+    script = subprocess.run([built.prefix / "bin" / "sagebrush_probe"], capture_output=True, text=True, check=True)
+    assert script.stdout == "probe from the index\n"
+    assert not any("other" in path for path in index.asked if not path.startswith("/nothing"))
+
+
+def test_a_build_that_no_source_has_names_them_all(
+    wheelhouse: Path, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "lock_text", lambda _: f"nowhere_at_all==1.0\n# from {index.url}: nowhere_at_all\n")
+    with pytest.raises(EnvironmentBuildFailed) as caught:
+        Environments(tmp_path / "environments").ensure(EnvironmentSpec("probe", "", ""), lambda _: None)
+    assert "No matching distribution found for nowhere_at_all==1.0" in str(caught.value)
+    assert f"Nor was nowhere_at_all==1.0 to be had from {index.url}." in str(caught.value)
+
+
+def test_big_environments_are_built_ahead_only_where_they_were_used(
+    wheelhouse: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "lock_text", lambda name: f"sagebrush_probe==1.0\n# {name}, first version\n")
+    environments = Environments(tmp_path / "environments")
+    environments.prebuild(lambda _: None)
+    assert [name for name in images.ENVIRONMENT_NAMES if not environments.is_built(name)] == ["pytorch"]
+    environments.ensure(EnvironmentSpec("pytorch", "", ""), lambda _: None)
+    monkeypatch.setattr(images, "lock_text", lambda name: f"sagebrush_probe==1.0\n# {name}, second version\n")
+    assert not environments.is_built("pytorch")
+    environments.prebuild(lambda _: None)
+    assert environments.is_built("pytorch")
 
 
 def test_the_lock_of_a_build_is_held_until_an_orphaned_pip_is_gone(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from typing import Any
 from xgboost import collective
 from xgboost.tracker import RabitTracker
 
+from sagebrush.runtime import hosts as job_hosts
 from sagebrush.runtime.outcome import UserError
 
 #: On the first host's own address; SageMaker's container uses the same number for the same end.
 PORT = 9099
-#: How long the hosts look for each other (the training toolkit's patience), and how often, in seconds.
-PATIENCE = 15 * 60.0
+#: How often hosts look for each other, in seconds.
 _RETRY = 0.1
 
 
@@ -41,7 +41,7 @@ def joined(hosts: list[str], current: str, *, has_data: bool) -> Iterator[Member
     Raises UserError when no host has data. The first host stays until the others are done, data or not.
     """
     ordered = sorted(hosts)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + job_hosts.PATIENCE
     with ExitStack() as stack:
         if current == ordered[0]:
             members, worker = _lead(ordered, current, has_data, deadline, stack)
@@ -58,7 +58,7 @@ def joined(hosts: list[str], current: str, *, has_data: bool) -> Iterator[Member
 def _lead(
     hosts: list[str], current: str, has_data: bool, deadline: float, stack: ExitStack
 ) -> tuple[list[str], dict[str, Any]]:
-    address = _resolve(current, deadline)
+    address = job_hosts.address_of(current)
     heard = {current: has_data}
     connections: list[socket.socket] = []
     with socket.create_server((address, PORT)) as server:
@@ -84,7 +84,7 @@ def _lead(
 
 
 def _follow(leader: str, current: str, has_data: bool, deadline: float) -> tuple[list[str], dict[str, Any]]:
-    address = _resolve(leader, deadline)
+    address = job_hosts.address_of(leader)
     while True:
         try:
             connection = socket.create_connection((address, PORT), timeout=max(0.1, deadline - time.monotonic()))
@@ -106,13 +106,3 @@ def _receive(connection: socket.socket) -> dict[str, Any]:
         raise ConnectionError("the other host left before training began; its log says why")
     message: dict[str, Any] = json.loads(line)
     return message
-
-
-def _resolve(host: str, deadline: float) -> str:
-    while True:
-        try:
-            return socket.gethostbyname(host)
-        except socket.gaierror:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY)

@@ -14,6 +14,9 @@ from pathlib import PurePath
 from sagebrush.substrate.identity.job_variables import credential_variables, isolated_variables, place_variables
 from sagebrush.training.model.cluster import NETWORK_INTERFACE, Cluster, Host
 
+#: Below the ports that the kernel gives to whoever asks for any.
+_FIRST_PORT, _PORTS = 12000, 20000
+
 
 @dataclass(frozen=True, slots=True)
 class JobIdentity:
@@ -55,6 +58,20 @@ def job_variables(
     if identity.isolated:
         return variables
     return variables | credential_variables(identity.endpoint_url, identity.credentials_token)
+
+
+def meeting_point(addresses: Mapping[str, str], environment: str, *, number: int, resolvable: bool) -> dict[str, str]:
+    """How hosts find each other: what SageMaker's PyTorch image tells scripts, and addresses where names mean nothing.
+
+    ``number`` is one that no other running job has: whoever listens for the other hosts does so on every address of the
+    machine, so that ports must differ. ``resolvable``: names of hosts can be resolved in the job.
+    """
+    first = next(iter(addresses))
+    variables = {} if resolvable else {"SAGEBRUSH_HOST_ADDRESSES": json.dumps(dict(addresses))}
+    if environment == "pytorch":
+        variables["MASTER_ADDR"] = first if resolvable else addresses[first]
+        variables["MASTER_PORT"] = str(_FIRST_PORT + number % _PORTS)
+    return variables
 
 
 def _sagemaker_variables(

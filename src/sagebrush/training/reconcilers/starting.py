@@ -172,7 +172,10 @@ def _launch_spec(
         credentials_token=job_credentials.issue(job.platform.identity, claims),
         isolated=job.isolated,
     )
-    env = variables.job_variables(
+    addresses = cluster.addresses(job.cluster, job.attempt.id)
+    env = variables.meeting_point(
+        addresses, environment.name, number=job.attempt.id, resolvable=root is None
+    ) | variables.job_variables(
         identity,
         cluster=job.cluster,
         host=host,
@@ -191,7 +194,7 @@ def _launch_spec(
         host_name=host.name,
         env=env,
         binds=ready.binds,
-        hosts=cluster.addresses(job.cluster, job.attempt.id),
+        hosts=addresses,
         limits=replace(limits, disk_bytes=_disk_bytes(job, ready), disk_reserve_bytes=compute.disk_reserve_bytes),
         masked=compute.masked,
         isolated=job.isolated,

@@ -2,6 +2,7 @@
 
 ``images``    an image's repository and tag -> which environment, which version was asked for and which there is
 ``specs/``    one locked list of packages for each environment; a new environment is a file here and a row in images
+``sources``   where pip finds a pin that its own configuration knows no source of
 ``building``  a venv built aside, renamed, under a file lock
 ``inventory`` what lies there: of today, of older versions, cut off
 ``snapshot``  the code that runs inside jobs (sagebrush.runtime, sagebrush.algorithms), apart from the platform

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sagebrush.substrate.compute.environments.sources import Source, sources
 from sagebrush.substrate.errors import Fault
 
 Progress = Callable[[str], None]
@@ -28,6 +29,10 @@ _UNREACHABLE = re.compile(
 
 class EnvironmentBuildFailed(Fault):
     """pip could not fill the environment; the message names the cause and ends with pip's own words."""
+
+
+class _NoSource(EnvironmentBuildFailed):
+    """pip found no source for a package, or could not reach those it knows."""
 
 
 @contextmanager
@@ -44,7 +49,8 @@ def exclusive(path: Path) -> Iterator[int]:
 def build(name: str, lock_text: str, target: Path, *, lock: int, progress: Progress) -> None:
     """Make the environment ``target`` appear, whole. The caller holds the lock of this target.
 
-    pip's own configuration (files and PIP_* variables) decides where packages come from, so that a wheelhouse works.
+    pip's own configuration (files and PIP_* variables) decides where packages come from, so that a wheelhouse works;
+    where it has no source for a pin, the lock may name one (see :mod:`sources`).
     pip inherits the lock: when the platform dies meanwhile, nobody builds beside an orphaned pip. Raises
     EnvironmentBuildFailed.
     """
@@ -60,7 +66,10 @@ def build(name: str, lock_text: str, target: Path, *, lock: int, progress: Progr
         run([str(python), "-I", "-m", "ensurepip", "--default-pip"], name, lock, progress)
         # Everything is pinned: no resolver is needed, and none can change its mind.
         command = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-        run([*command, "--progress-bar", "off", "--no-deps", "-r", str(requirements)], name, lock, progress)
+        command += ["--progress-bar", "off", "--no-deps"]
+        for source in sources(lock_text):
+            _install_from(source, command, name, lock, progress)
+        run([*command, "-r", str(requirements)], name, lock, progress)
         run([str(python), "-I", "-m", "pip", "check", "--disable-pip-version-check"], name, lock, progress)
         settle(aside, target)
         manifest = {"name": name, "python": sys.version.split()[0], "requirements": lock_text.splitlines()}
@@ -71,6 +80,18 @@ def build(name: str, lock_text: str, target: Path, *, lock: int, progress: Progr
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     progress(f"The environment {name} is ready")
+
+
+def _install_from(source: Source, pip: list[str], name: str, lock: int, progress: Progress) -> None:
+    """A pin that not every source of pip's has: from pip's own sources, else from the lock's."""
+    try:
+        run([*pip, source.pin], name, lock, progress)
+    except _NoSource as own:
+        progress(f"Building the environment {name}: {source.pin} from {source.index}")
+        try:
+            run(source.install(pip), name, lock, progress)
+        except _NoSource:
+            raise EnvironmentBuildFailed(f"{own}\nNor was {source.pin} to be had from {source.index}.") from None
 
 
 def run(command: list[str], name: str, lock: int, progress: Progress) -> None:
@@ -95,13 +116,14 @@ def run(command: list[str], name: str, lock: int, progress: Progress) -> None:
                 progress(f"Building the environment {name}: {line.split('(')[0].strip()[:200]}")
     if process.returncode == 0:
         return
-    cause = "pip failed"
+    cause, kind = "pip failed", EnvironmentBuildFailed
     if unreachable:
+        kind = _NoSource
         cause = (
             "pip found no source for a package. Without internet, point pip at a wheelhouse in its own configuration "
             "(PIP_NO_INDEX=1 and PIP_FIND_LINKS=<directory>, or pip.conf) and start the job again"
         )
-    raise EnvironmentBuildFailed(f"The environment {name} could not be built: {cause}.\n" + "\n".join(tail))
+    raise kind(f"The environment {name} could not be built: {cause}.\n" + "\n".join(tail))
 
 
 def settle(aside: Path, target: Path) -> None:

@@ -7,7 +7,7 @@ import platform
 import sys
 from pathlib import Path
 
-from sagebrush.substrate.compute.environments import building, images, overlays, snapshot
+from sagebrush.substrate.compute.environments import building, images, inventory, overlays, snapshot
 from sagebrush.substrate.compute.environments.building import Progress
 from sagebrush.substrate.compute.environments.images import EnvironmentSpec
 from sagebrush.substrate.compute.specification import Environment
@@ -58,9 +58,14 @@ class Environments:
         )
 
     def prebuild(self, progress: Progress) -> None:
-        """Build whatever is missing, so that the first job does not wait. Raises EnvironmentBuildFailed."""
+        """Build whatever is missing, so that the first job does not wait. Raises EnvironmentBuildFailed.
+
+        Big ones only where an older version of them lies: somebody used it.
+        """
+        known = {entry.name for entry in inventory.entries(self.directory.absolute())}
         for name in images.ENVIRONMENT_NAMES:
-            self.ensure(EnvironmentSpec(name, "", ""), progress)
+            if name in known or name not in images.ON_DEMAND:
+                self.ensure(EnvironmentSpec(name, "", ""), progress)
 
     def is_built(self, name: str) -> bool:
         """Whether the environment is there, whole."""

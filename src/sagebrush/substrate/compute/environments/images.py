@@ -42,9 +42,12 @@ _FAMILIES = (
     _Family(frozenset({"sagemaker-xgboost", "xgboost"}), "xgboost", "XGBoost", "xgboost-cpu", "xgboost"),
     _Family(frozenset({"sagemaker-scikit-learn", "scikit-learn"}), "sklearn", "scikit-learn", "scikit-learn", None),
     _Family(_PLAIN_PYTHON, "python", "Python", None, None),
+    _Family(frozenset({"pytorch-training", "pytorch-inference"}), "pytorch", "PyTorch", "torch", None),
 )
 #: In the order in which they are built ahead of the first job.
 ENVIRONMENT_NAMES = tuple(dict.fromkeys(family.environment for family in _FAMILIES))
+#: Too big to be built for somebody who may never use them, or needed with an overlay that takes as long.
+ON_DEMAND = frozenset({"python", "pytorch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def resolve(image_uri: str, *, exact: bool) -> EnvironmentSpec | None:
         return EnvironmentSpec(family.environment, "", got, family.algorithm)
     # Tags are <framework version>-<image revision>[-cpu-py3]; 'latest' and the old bare numbers ask for no version.
     asked = tag.partition("-")[0] if re.match(r"\d+\.\d", tag) else ""
-    if not asked or got == asked or got.startswith(f"{asked}."):
+    if not asked or got == asked or got.startswith((f"{asked}.", f"{asked}+")):
         return EnvironmentSpec(family.environment, tag, got, family.algorithm)
     if exact:
         raise validation(

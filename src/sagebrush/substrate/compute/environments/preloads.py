@@ -36,6 +36,7 @@ _SKLEARN: Final = (
 _MODULES: Final = {
     "python": _TABLES,
     "sklearn": (*_TABLES, *_SKLEARN, "sagebrush.algorithms.sklearn.serving"),
+    "pytorch": (*_TABLES, "torch", "torch.distributed", "torch.nn", "torch.utils.data"),
     "xgboost": (
         *_TABLES,
         *_SKLEARN,

@@ -1,0 +1,1 @@
+"""``smdistributed``: SageMaker's libraries for distributed training, as far as scripts import them."""
