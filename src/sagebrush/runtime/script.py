@@ -32,11 +32,11 @@ def run(environment: TrainingEnvironment) -> int:
     install_requirements(code)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
     aws_modules.make_importable()
-    ranks = choice.ranks_of(environment)
-    if ranks is not None:
+    hosts = choice.hosts_of(environment)
+    if hosts is not None:
         from sagebrush.runtime.distributed import torchrun
 
-        return torchrun.run(path, environment, ranks)
+        return torchrun.run(path, environment, hosts)
     if entry_point.endswith(".py"):
         return run_python(path, code, environment.arguments())
     return _run_command(path, environment.arguments())

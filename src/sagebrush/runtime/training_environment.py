@@ -70,11 +70,6 @@ class TrainingEnvironment:
         return str(self.resources.get("current_group_name", "homogeneousCluster"))
 
     @property
-    def gpus(self) -> int:
-        """NVIDIA devices that this host has for the job."""
-        return _count(self.environ, "SM_NUM_GPUS", _gpus)
-
-    @property
     def entry_point(self) -> str | None:
         """The user's program, relative to the code directory; None without one."""
         program = self.environ.get("SAGEMAKER_PROGRAM") or self.reserved.get("sagemaker_program")
@@ -145,7 +140,7 @@ class TrainingEnvironment:
             "output_dir": directories.output,
             "output_intermediate_dir": directories.output_intermediate,
             "num_cpus": _count(self.environ, "SM_NUM_CPUS", _cpus),
-            "num_gpus": self.gpus,
+            "num_gpus": _count(self.environ, "SM_NUM_GPUS", _gpus),
             "num_neurons": 0,
             "model_dir": directories.model,
             "module_dir": self.submit_directory,

@@ -5,9 +5,6 @@ Names of hyperparameters: sagemaker 2.257, ``sagemaker.estimator.Framework._dist
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.training_environment import TrainingEnvironment
 
@@ -28,16 +25,11 @@ _INSTEAD = (
 )
 
 
-@dataclass(frozen=True)
-class Ranks:
-    """``hosts`` in order of their ranks, each with so many processes."""
+def hosts_of(environment: TrainingEnvironment) -> list[str] | None:
+    """The hosts that work together with this one, in order; None for a script that is to be run as it is.
 
-    hosts: Sequence[str]
-    processes_per_host: int
-
-
-def ranks_of(environment: TrainingEnvironment) -> Ranks | None:
-    """What this host takes part in; None for a script that is to be run as it is. Raises UserError."""
+    Raises UserError for what there is no launcher for.
+    """
     parameters = environment.framework_parameters
     if environment.hyperparameters.get(_MODEL_PARALLEL):
         raise UserError(f"SageMaker's model parallel library (smdistributed.modelparallel) is not here. {_INSTEAD}")
@@ -47,8 +39,7 @@ def ranks_of(environment: TrainingEnvironment) -> Ranks | None:
     if not _on(parameters.get(SMDDP)) and not _on(parameters.get(TORCHRUN)):
         return None
     hosts = _hosts(environment, parameters.get(_GROUPS))
-    # SageMaker's own launcher: as many processes as GPUs, else one.
-    return Ranks(hosts, max(1, environment.gpus)) if environment.current_host in hosts else None
+    return hosts if environment.current_host in hosts else None
 
 
 def _on(value: object) -> bool:

@@ -11,8 +11,7 @@ import os
 import signal
 from types import ModuleType
 
-from sagebrush.runtime import hosts
-from sagebrush.runtime.distributed.choice import Ranks
+from sagebrush.runtime import hosts as job_hosts
 from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.training_environment import TrainingEnvironment
 
@@ -20,8 +19,8 @@ PORT = 7777
 _RANK = "sagebrush.runtime.distributed.rank"
 
 
-def run(path: str, environment: TrainingEnvironment, ranks: Ranks) -> int:
-    """Run the script as the ranks of this host, to their end; the exit code of the first that failed.
+def run(path: str, environment: TrainingEnvironment, hosts: list[str]) -> int:
+    """Run the script as the ranks of this host, one of ``hosts``, to their end; the exit code of the first that failed.
 
     Ends by the signal that ended a rank, where it was one. Raises UserError.
     """
@@ -35,19 +34,19 @@ def run(path: str, environment: TrainingEnvironment, ranks: Ranks) -> int:
     from sagebrush.runtime.distributed import rendezvous
 
     rendezvous.register()
-    first = hosts.reachable_name(ranks.hosts[0])
-    number = ranks.hosts.index(environment.current_host)
+    first = job_hosts.reachable_name(hosts[0])
+    number, processes = hosts.index(environment.current_host), _processes(environment)
     options = {
-        "nnodes": len(ranks.hosts),
-        "nproc_per_node": ranks.processes_per_host,
+        "nnodes": len(hosts),
+        "nproc_per_node": processes,
         "rdzv_backend": rendezvous.BACKEND,
         "rdzv_endpoint": f"{first}:{PORT}",
         "rdzv_id": environment.environ.get("TRAINING_JOB_NAME") or "job",
         "rdzv_conf": f"rank={number}",
     }
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    processes = f"{ranks.processes_per_host} process{'es' if ranks.processes_per_host > 1 else ''}"
-    print(f"[sagebrush] torchrun: host {number + 1} of {len(ranks.hosts)}, {processes} each", flush=True)
+    each = f"{processes} process{'' if processes == 1 else 'es'}"
+    print(f"[sagebrush] torchrun: host {number + 1} of {len(hosts)}, {each}", flush=True)
     try:
         launcher.run(launcher.parse_args([*arguments, "-m", _RANK, path, *environment.arguments()]))
     except ChildFailedError as error:
@@ -56,6 +55,14 @@ def run(path: str, environment: TrainingEnvironment, ranks: Ranks) -> int:
     except SignalException as error:
         return 128 + int(error.sigval)
     return 0
+
+
+def _processes(environment: TrainingEnvironment) -> int:
+    """As SageMaker's launcher has it, one for each GPU, else one; but of GPUs that this build of torch can use."""
+    import torch
+
+    given = environment.environ.get("SM_NUM_GPUS", "")
+    return max(1, int(given) if given.isdigit() else torch.cuda.device_count())
 
 
 def _launcher() -> ModuleType:

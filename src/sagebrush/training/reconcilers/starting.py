@@ -230,6 +230,7 @@ def _notices(job: Job, spec: EnvironmentSpec) -> list[tuple[int, str]]:
     lines = [f"Environment {spec.name}: {asked}, got {spec.got_version}."]
     lines += [f"{notice}." for notice in spec.notices]
     lines += [f"{fit.notice}." for fit in fits_of(job) if fit.notice]
+    lines += [f"{told}." for told in _gpus(job)]
     lines += [f"{member} is recorded and has no effect here." for member in wording.without_effect(job.request)]
     if job.isolated:
         lines.append("EnableNetworkIsolation: the hosts of the job reach each other and nobody else; no credentials.")
@@ -245,6 +246,17 @@ def _notices(job: Job, spec: EnvironmentSpec) -> list[tuple[int, str]]:
     started = [seen.started_us // 1000 for seen in job.observations().values() if seen.started_us is not None]
     stamp = min([job.platform.clock.now_us() // 1000, *started])
     return [(stamp, f"[sagebrush] {line}") for line in lines]
+
+
+def _gpus(job: Job) -> list[str]:
+    """Types that promise what no environment here uses."""
+    types = {group.instance_type for group in job.cluster.groups}
+    known = [job.platform.compute.instances.get(name) for name in sorted(types)]
+    return [
+        f"{found.name} has {found.gpus} GPU{'' if found.gpus == 1 else 's'}; this environment computes on processors"
+        for found in known
+        if found is not None and found.gpus
+    ]
 
 
 def _record_training(job: Job, events: Sequence[tuple[int, str]], tx: Connection) -> None:
