@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -52,7 +52,8 @@ class UsersLauncher:
     def launch(self, spec: LaunchSpec) -> None:
         # What the test made as root is the user's, as it would be on his machine.
         for path in (self._root, *self._root.rglob("*")):
-            os.chown(path, USER, USER, follow_symlinks=False)
+            with suppress(FileNotFoundError):  # of another launch, renamed meanwhile
+                os.chown(path, USER, USER, follow_symlinks=False)
         self._ask("launch", spec)
 
     def observe(self, directory: Path) -> Observation:

@@ -84,8 +84,9 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
     """
     if end.observation.disk_exceeded:
         return *_out_of_disk(end), end.log_tail
-    if end.failure_file is not None and end.failure_file.strip():
-        kind, message = _kind_of(end.failure_file.strip()[:FAILURE_FILE_LIMIT])
+    # What is only NUL characters says nothing: a file that was made long and never written.
+    if end.failure_file is not None and (own_words := end.failure_file.strip("\0 \t\r\n")):
+        kind, message = _kind_of(own_words[:FAILURE_FILE_LIMIT])
         ended = _ENDED_ITSELF.fullmatch(message)
         return (kind, f"{ended['program']} failed", end.log_tail) if ended else (kind, message, ())
     memory = _out_of_memory(end)
