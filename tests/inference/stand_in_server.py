@@ -2,6 +2,7 @@
 
 ``TOLD`` in its environment, comma separated: ``raise`` ends with a text in output/failure, ``deaf`` never answers,
 ``crash`` ends a moment after it answered for the first time, ``stubborn`` ignores SIGTERM, ``chatty`` prints.
+``FILL`` names a folder in which it writes 3 GiB.
 """
 
 from __future__ import annotations
@@ -57,6 +58,10 @@ def main() -> None:
     if "raise" in TOLD:
         (BASE / "output" / "failure").write_text("RuntimeError: not today (inference.py, line 3, in model_fn)")
         sys.exit(1)
+    if folder := os.environ.get("FILL"):
+        for number in range(192):
+            (pathlib.Path(folder) / str(number)).write_bytes(bytes(16 << 20))
+            time.sleep(0.01)
     if "deaf" in TOLD:
         time.sleep(3600)
     if "stubborn" in TOLD:

@@ -48,7 +48,6 @@ def test_workers_are_as_many_as_asked_for_or_as_there_are_processors(environment
         ({"PrimaryContainer": {"ContainerHostname": "h"}}, "Image is required"),
         ({"PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": "s3://"}}, "not a valid S3 URI: s3://"),
         ({"PrimaryContainer": {"Image": IMAGE, "Environment": {"A": "\0"}}}, "Environment variable 'A'"),
-        ({"EnableNetworkIsolation": True}, "EnableNetworkIsolation"),
         ({"ExecutionRoleArn": None}, "ExecutionRoleArn is required"),
     ],
 )
@@ -151,7 +150,6 @@ def test_members_that_change_nothing_are_named() -> None:
     assert ignored.of_variant(config, config["ProductionVariants"][0], model) == [
         "KmsKeyId of the endpoint configuration",
         "MetricsConfig.MetricPublishFrequencyInSeconds of the endpoint configuration",
-        "VolumeSizeInGB of production variant AllTraffic",
         "RoutingConfig.RoutingStrategy RANDOM of production variant AllTraffic",
         "VpcConfig of the model",
         "ImageConfig of the model's container",

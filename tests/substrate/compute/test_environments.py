@@ -279,7 +279,7 @@ def test_big_environments_are_built_ahead_only_where_they_were_used(
     monkeypatch.setattr(images, "lock_text", lambda name: f"sagebrush_probe==1.0\n# {name}, first version\n")
     environments = Environments(tmp_path / "environments")
     environments.prebuild(lambda _: None)
-    assert [name for name in images.ENVIRONMENT_NAMES if not environments.is_built(name)] == ["pytorch"]
+    assert [name for name in images.ENVIRONMENT_NAMES if not environments.is_built(name)] == ["python", "pytorch"]
     environments.ensure(EnvironmentSpec("pytorch", "", ""), lambda _: None)
     monkeypatch.setattr(images, "lock_text", lambda name: f"sagebrush_probe==1.0\n# {name}, second version\n")
     assert not environments.is_built("pytorch")

@@ -139,7 +139,6 @@ def test_checkpoints_lie_under_opt_ml_where_nothing_else_does(path: str) -> None
 
 
 def test_what_would_change_the_run_and_is_not_there_yet_is_refused_by_name() -> None:
-    assert "network isolation" in refused(EnableNetworkIsolation=True)
     assert "serverless" in refused(ServerlessJobConfig={"JobType": "FineTuning"})
     plan = "arn:aws:sagemaker:us-east-1:123456789012:training-plan/p"
     assert "training plans" in refused(**resources(InstanceType="ml.m5.large", InstanceCount=1, TrainingPlanArn=plan))

@@ -87,8 +87,9 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
     """
     if end.observation.disk_exceeded:
         return *_out_of_disk(end), end.log_tail
-    if end.failure_file is not None and end.failure_file.strip():
-        kind, message = _kind_of(end.failure_file.strip()[:FAILURE_FILE_LIMIT])
+    # What is only NUL characters says nothing: a file that was made long and never written.
+    if end.failure_file is not None and (own_words := end.failure_file.strip("\0 \t\r\n")):
+        kind, message = _kind_of(own_words[:FAILURE_FILE_LIMIT])
         if _CHILD_FAILED.match(message.rstrip().rpartition("\n")[2]):
             error, _ = last_error(end.log_tail)
             return kind, error or message, ()

@@ -45,7 +45,8 @@ def read_beginning(folder: Folder, name: str, characters: int) -> str | None:
         descriptor = open_beneath(folder.root, f"{folder.path}/{name}", FILE)
     except OSError:
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         return file.read(4 * characters).decode("utf-8", "replace")[:characters]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sagebrush.substrate.errors import FAILURE_REASON_LIMIT, JobFailure
+from sagebrush.substrate.store.text import printable
 from sagebrush.training.model.phases import Secondary
 
 STARTING = "Starting the training job"
@@ -49,3 +51,9 @@ def without_effect(request: Mapping[str, Any]) -> list[str]:
     found += ["ResourceConfig.VolumeKmsKeyId"] if request.get("ResourceConfig", {}).get("VolumeKmsKeyId") else []
     found += ["EnableManagedSpotTraining"] if request.get("EnableManagedSpotTraining") else []
     return found
+
+
+def failure_reason(failure: JobFailure) -> str:
+    """A failure as FailureReason: text that can be stored and shown; made so it is longer, and cut again."""
+    text = printable(failure.reason())
+    return text if len(text) <= FAILURE_REASON_LIMIT else text[: FAILURE_REASON_LIMIT - 1] + "…"

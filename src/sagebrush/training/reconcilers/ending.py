@@ -14,6 +14,7 @@ from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import Done
 from sagebrush.substrate.store.text import printable
 from sagebrush.training import tables
+from sagebrush.training.model import wording
 from sagebrush.training.model.phases import Event
 from sagebrush.training.reconcilers.job import LOG_GROUP, Job, job_directory
 
@@ -41,7 +42,7 @@ def conclude(job: Job, event: Event, failure: JobFailure | None = None, *, notic
         now = platform.clock.now_us()
         changes = {
             "ended_us": now,
-            "failure_reason": None if failure is None else printable(failure.reason()),
+            "failure_reason": None if failure is None else wording.failure_reason(failure),
             "metrics": tables.metrics_of(tx, job.row.id) or None,
         }
         job.enter(tx, event, changes=changes)
