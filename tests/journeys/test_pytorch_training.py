@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from sagebrush.substrate.compute import Environments, EnvironmentSpec
-from tests.journeys.running import ENVIRONMENTS, ROLE, ROOT, RunningPlatform, discard, finished, start_platform
+from tests.algorithms import environment
+from tests.journeys.running import ROLE, ROOT, RunningPlatform, discard, finished, start_platform
 from tests.journeys.serving import archive_of
 
 # The first of them may have to wait until the environment is built.
@@ -131,7 +131,6 @@ def jobs(request: pytest.FixtureRequest) -> Iterator[Jobs]:
 
 def alone(tmp_path: Path, table: bytes) -> list[float]:
     """What the example's train.py learns in a single process, without any platform."""
-    python = Environments(ENVIRONMENTS).ensure(EnvironmentSpec("pytorch", "", ""), lambda _: None).python
     (tmp_path / "digits.csv").write_bytes(table)
     stand_ins = ROOT / "src" / "sagebrush" / "runtime" / "aws_modules"
     environ = {
@@ -140,7 +139,7 @@ def alone(tmp_path: Path, table: bytes) -> list[float]:
         "SM_CHANNEL_TRAINING": str(tmp_path),
         "SM_MODEL_DIR": str(tmp_path),
     }
-    command = [str(python), str(EXAMPLE / "train.py"), "--epochs", "10", "--batch-size", "64"]
+    command = [str(environment.pytorch().python), str(EXAMPLE / "train.py"), "--epochs", "10", "--batch-size", "64"]
     result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     return [float(loss) for *_, loss in LOSS.findall(result.stdout)]
