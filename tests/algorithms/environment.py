@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sagebrush.substrate.compute import Environments, EnvironmentSpec
+
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "build" / "environments-dev"
 PACKAGES = ("xgboost-cpu==3.2.0", "numpy==2.4.6", "scipy==1.17.1", "pyarrow==26.0.1")
@@ -62,6 +64,12 @@ def ensure() -> AlgorithmEnvironment:
             _pip(target, "install", "--quiet", "--no-deps", "--target", str(reference), *REFERENCE_PACKAGES)
             (target / "complete").touch()
     return AlgorithmEnvironment(target / "bin" / "python", reference)
+
+
+def pytorch() -> AlgorithmEnvironment:
+    """The product's own environment of PyTorch, which has all that reference programs need."""
+    built = Environments(ROOT / "build" / "environments").ensure(EnvironmentSpec("pytorch", "", ""), lambda _: None)
+    return AlgorithmEnvironment(built.python, built.prefix)
 
 
 def _pip(target: Path, *arguments: str) -> None:

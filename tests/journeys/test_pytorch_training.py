@@ -1,4 +1,4 @@
-"""PyTorch on several hosts: the source document's own snippet, torchrun, many jobs at once, failures of one rank."""
+"""PyTorch: the source document's own snippet, torchrun, endpoints, jobs of many hosts at once, failures of one rank."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from sagebrush.substrate.compute import Environments, EnvironmentSpec
-from tests.journeys.running import ENVIRONMENTS, ROLE, ROOT, RunningPlatform, discard, finished, start_platform
+from tests.algorithms import environment
+from tests.journeys.running import ROLE, ROOT, RunningPlatform, discard, finished, start_platform
 from tests.journeys.serving import archive_of
 
 # The first of them may have to wait until the environment is built.
@@ -131,7 +131,6 @@ def jobs(request: pytest.FixtureRequest) -> Iterator[Jobs]:
 
 def alone(tmp_path: Path, table: bytes) -> list[float]:
     """What the example's train.py learns in a single process, without any platform."""
-    python = Environments(ENVIRONMENTS).ensure(EnvironmentSpec("pytorch", "", ""), lambda _: None).python
     (tmp_path / "digits.csv").write_bytes(table)
     stand_ins = ROOT / "src" / "sagebrush" / "runtime" / "aws_modules"
     environ = {
@@ -140,7 +139,7 @@ def alone(tmp_path: Path, table: bytes) -> list[float]:
         "SM_CHANNEL_TRAINING": str(tmp_path),
         "SM_MODEL_DIR": str(tmp_path),
     }
-    command = [str(python), str(EXAMPLE / "train.py"), "--epochs", "10", "--batch-size", "64"]
+    command = [str(environment.pytorch().python), str(EXAMPLE / "train.py"), "--epochs", "10", "--batch-size", "64"]
     result = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
     assert result.returncode == 0, result.stderr
     return [float(loss) for *_, loss in LOSS.findall(result.stdout)]
@@ -176,6 +175,28 @@ def test_the_source_documents_snippet_trains_on_two_hosts_what_one_process_learn
     assert "[rank 1 of 2] epoch=10" in followed
     assert "this platform runs PyTorch" in followed
     assert "ml.p3.2xlarge has 1 GPU; this environment computes on processors" in followed
+
+
+def test_what_torchrun_trained_is_deployed_with_and_without_handlers(platform: RunningPlatform, tmp_path: Path) -> None:
+    program = Path(__file__).with_name("programs") / "sdk_v2_pytorch.py"
+    prefix = f"torch-{uuid.uuid4().hex[:8]}"
+    followed = platform.run_client("python", str(program), prefix, str(tmp_path), timeout=600).stdout
+    result = json.loads(followed.partition("RESULT ")[2].splitlines()[0])
+    assert result["hyperparameters"]["sagemaker_torch_distributed_enabled"] == "true"
+    log = Jobs(platform).log(result["job"])
+    assert "[sagebrush] torchrun: host 2 of 2, 1 process" in log["algo-2"]
+    told = LOSS.findall("\n".join(log["algo-1"]))
+    assert [(rank, world, epoch) for rank, world, epoch, _ in told] == [("0", "2", str(n)) for n in (1, 2, 3)]
+    assert result["metrics"]["loss"] == pytest.approx(float(told[-1][-1]), abs=1e-6)
+    direct = """
+import json, sys, torch
+rows = torch.tensor(json.loads(sys.argv[2]))
+print(json.dumps(torch.jit.load(sys.argv[1])(rows).tolist()))
+"""
+    expected = environment.pytorch().compute(direct, tmp_path / "model.pt", json.dumps(result["rows"]))
+    for kind in ("npy", "json", "csv"):
+        assert result["plain"][kind] == [pytest.approx(row, abs=1e-5) for row in expected], kind
+    assert result["handled"] == [max(range(10), key=row.__getitem__) for row in expected]
 
 
 def test_jobs_of_several_hosts_run_at_once_and_do_not_meet_each_other(jobs: Jobs) -> None:

@@ -32,7 +32,7 @@ _ARGUMENTS = {
     "transform_fn": ("model", "body", "content_type", "accept"),
 }
 #: Framework -> the module with its ``defaults(with_code)`` and ``preload(with_code)``.
-_FRAMEWORKS = {"xgboost": "sagebrush.algorithms.xgboost.serving", "sklearn": "sagebrush.algorithms.sklearn.serving"}
+_FRAMEWORKS = {name: f"sagebrush.algorithms.{name}.serving" for name in ("xgboost", "sklearn", "pytorch")}
 #: What handlers of users get as text, as in the toolkit; a type with parameters stays bytes, there too.
 #: No media type is longer, and clients give up on headers that are.
 _LONGEST_CONTENT_TYPE = 1024
@@ -69,7 +69,7 @@ class Defaults:
 
 
 def defaults_of(framework: str, *, with_code: bool) -> Defaults:
-    """The defaults of ``xgboost``, ``sklearn`` or '' (none). ``with_code``: the user's code defines some handlers."""
+    """The defaults of a framework, or of none (''). ``with_code``: the user's code defines some handlers."""
     if not framework:
         return Defaults(codecs.decode, codecs.encode)
     defaults: Defaults = _of_framework(framework).defaults(with_code=with_code)

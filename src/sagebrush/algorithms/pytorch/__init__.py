@@ -1,0 +1,1 @@
+"""What the PyTorch image does without user code."""
