@@ -22,6 +22,7 @@ from sagebrush.substrate.compute.removal import remove_tree
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, eventually, processes_called
+from tests.substrate.compute.ordinary_user import SYSTEM_PYTHON
 
 MIB = 1 << 20
 #: Tries to read each file that the arguments name; prints what it got, or the error.
@@ -113,6 +114,21 @@ except OSError as error: print(type(error).__name__)
         assert got == ["token", "read weights"]
 
 
+def test_of_the_hosts_other_files_a_job_reads_what_its_user_may(rig: Rig, elsewhere: Path) -> None:
+    """Which in the sandbox of root is nobody in particular, and in an ordinary user's the user."""
+    for name, mode, owner in (("everybody", 0o644, 0), ("private", 0o600, 0), ("users", 0o600, 54321)):
+        (elsewhere / name).write_text(name)
+        (elsewhere / name).chmod(mode)
+        os.chown(elsewhere / name, owner, owner)
+    got = outcome(rig, _READ, *(str(elsewhere / name) for name in ("everybody", "private", "users")))
+    by_user = rig.environment.python == SYSTEM_PYTHON
+    expected = {
+        "sandbox": ["read everybody", "PermissionError", "read users" if by_user else "PermissionError"],
+        "process": ["read everybody", "read private", "read users"],
+    }
+    assert got == expected[rig.mode]
+
+
 # -- processes --------------------------------------------------------------------------------------------------------
 
 
@@ -174,7 +190,7 @@ print(open("/proc/self/cgroup").read().count("/sagebrush-"))
 """
     *errors, groups = outcome(sandbox, program, *map(str, parents.values()), limits=Limits(256 * MIB, 1.0, 50))
     assert set(errors) <= {"30", "13"}, errors
-    if os.geteuid() == 0 and sandbox.environment.python != Path("/usr/bin/python3"):
+    if os.geteuid() == 0 and sandbox.environment.python != SYSTEM_PYTHON:
         assert int(groups) >= len(parents)
 
 

@@ -160,3 +160,35 @@ def test_what_a_program_said_after_an_exception_it_dealt_with_is_shown_apart() -
 @pytest.mark.parametrize("name", ["MemoryError", "numpy._core._exceptions._ArrayMemoryError"])
 def test_an_allocation_that_failed_is_a_verdict_on_memory(name: str) -> None:
     assert explain(end(log=f"{name}: no room")).message.startswith("Out of memory: an allocation")
+
+
+def test_a_job_that_wrote_too_much_is_told_its_limit_whatever_else_it_said() -> None:
+    killed = Observation("exited", signal=9, disk_exceeded="volume", disk_used_bytes=6 << 30)
+    told = replace(
+        end(killed, "Traceback (most recent call last):\nKeyError: 'x'", "my own words"), disk_limit="its 5 GB"
+    )
+    assert explain(told).reason() == (
+        "ClientError: No space: the job wrote more than its 5 GB (6.0 GiB in /opt/ml and /tmp), killed by SIGKILL, "
+        "exit code: 137. Last lines of the log: Traceback (most recent call last): | KeyError: 'x'"
+    )
+    reserve = explain(end(replace(killed, disk_exceeded="reserve"))).reason()
+    assert reserve.startswith("CapacityError: No space: ")
+    assert "disk_reserve_gib" in reserve
+    assert "too deeply" not in reserve
+    assert "so deeply" in explain(end(replace(killed, disk_exceeded="nesting"))).reason()
+
+
+def test_a_file_that_is_too_large_is_told_as_the_limit_it_met() -> None:
+    log = traceback_of("raise OSError(27, 'File too large')")
+    assert (
+        explain(end(log=log)).reason().startswith("ClientError: No space: a single file would be larger than the disk")
+    )
+    ended = explain(end(Observation("exited", signal=25, crashed=True))).reason()
+    assert ended.startswith("ClientError: No space: the job wrote a single file of more than the disk space")
+
+
+def test_a_failure_file_of_nothing_but_nul_characters_says_nothing() -> None:
+    log = traceback_of("raise RuntimeError('in the log')")
+    assert (
+        explain(end(log=log, failure_file="\0" * 1024)).reason().startswith("AlgorithmError: RuntimeError: in the log")
+    )

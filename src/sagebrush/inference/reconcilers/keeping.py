@@ -78,6 +78,8 @@ class Keeper:
                 continue
             seen = deployment.observe(replica)
             if seen.phase in ENDED or (seen.phase == "absent" and replica.launched_us is not None):
+                # Now, and not when it is recorded: of an endpoint that fails with it, nothing more is.
+                self._close_probe(replica.id)
                 look.failed.append(ended(deployment, replica, variant, seen))
             elif replica.state == tables.READY:
                 self._watch(deployment, replica)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sagebrush.substrate.compute.isolation import Isolation
 from sagebrush.substrate.compute.launcher import Launcher
 from sagebrush.substrate.compute.limits import ControlGroups
-from sagebrush.substrate.compute.shim import kernel
+from sagebrush.substrate.compute.shim import kernel, seccomp
 from sagebrush.substrate.compute.specification import Environment, LaunchSpec
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.settings import Settings
@@ -35,6 +35,19 @@ listener, client = (_socket.socket(_socket.AF_INET, _socket.SOCK_STREAM) for _ i
 listener.bind(("127.0.0.1", 8080))
 listener.listen(1)
 client.connect(("127.0.0.1", 8080))
+"""
+
+
+#: Succeeds only where a filtered process may not make a user namespace.
+_FILTER_TRIAL = """
+import sys
+sys.path.append(sys.argv[1])
+from shim import kernel, seccomp
+kernel.no_new_privileges()
+kernel.filter_system_calls(seccomp.program())
+try: kernel.unshare(kernel.CLONE_NEWUSER)
+except PermissionError: sys.exit(0)
+sys.exit("a filtered process made a user namespace")
 """
 
 
@@ -121,6 +134,7 @@ def probe(settings: Settings, isolation: Isolation, groups: ControlGroups) -> li
         detail = "jobs run in a sandbox" if mode == "sandbox" else f"jobs run as plain processes: {why}"
         checks.append(Check("isolation", mode == "sandbox", detail))
     checks.append(_networks(isolation))
+    checks.append(_system_calls())
     return checks
 
 
@@ -139,11 +153,21 @@ def _unshared(name: str, flag: int) -> Check:
 def _networks(isolation: Isolation) -> Check:
     try:
         if isolation.private_network():
-            return Check("private networks", True, "every replica that brings its own server may have its port 8080")
+            told = "EnableNetworkIsolation is kept; every replica that brings its own server may have its port 8080"
+            return Check("private networks", True, told)
     except CallerError as error:
         return Check("private networks", False, error.message)
     why = isolation.network_problem() or "jobs run as plain processes"
-    return Check("private networks", False, f"replicas share the ports of this host: {why}")
+    told = f"EnableNetworkIsolation is refused, replicas share the ports of this host: {why}"
+    return Check("private networks", False, told)
+
+
+def _system_calls() -> Check:
+    name = "system call filter"
+    if not seccomp.program():
+        return Check(name, False, f"not known for {os.uname().machine}: a job may make namespaces")
+    refused = _try_in_a_process(_FILTER_TRIAL, 0)
+    return Check(name, not refused, refused or "sandboxed jobs make no namespaces and reach no keyring")
 
 
 def _try_in_a_process(program: str, flag: int) -> str:
