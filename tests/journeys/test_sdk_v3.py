@@ -70,6 +70,7 @@ def test_the_trainer_runs_scripts_commands_and_several_hosts_and_tells_of_failur
     assert script["metrics"] == [["accuracy", pytest.approx(script["accuracy"], abs=1e-4)]]
     assert told["command"] == {"status": "Completed", "said": "algo-1 says 42"}
     assert told["hosts"] == {"status": "Completed", "files": ["algo-1", "algo-2"]}
+    assert told["torchrun"] == {"status": "Completed", "sums": {"rank0": "3.0", "rank1": "3.0"}}
     assert told["failing"]["status"] == "Failed"
     place = "/opt/ml/input/data/code/failing.py, line 3, in load"
     assert told["failing"]["reason"] == f"AlgorithmError: KeyError: 'diagnosis' ({place}), exit code: 1"

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import tarfile
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,11 +21,13 @@ from sagemaker.core.training.configs import MetricDefinition
 from sagemaker.core.utils.exceptions import FailedStatusError
 from sagemaker.train import ModelTrainer
 from sagemaker.train.configs import Compute, InputData, SourceCode
+from sagemaker.train.distributed import Torchrun
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 FOLDER, PREFIX, WHEEL = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+PYTORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.1.0-cpu-py310"
 CODE = FOLDER / "code"
 
 TRAIN = """
@@ -52,6 +53,15 @@ print("host", os.environ["SM_CURRENT_HOST"], "of", os.environ["SM_HOSTS"], "at",
 open(os.path.join(os.environ["SM_MODEL_DIR"], os.environ["SM_CURRENT_HOST"]), "w").write("here")
 """
 
+RANKS = """
+import os, torch
+import torch.distributed as distributed
+distributed.init_process_group("gloo")
+total = torch.ones(1) * (distributed.get_rank() + 1)
+distributed.all_reduce(total)
+open(os.path.join(os.environ["SM_MODEL_DIR"], f"rank{distributed.get_rank()}"), "w").write(str(total.item()))
+"""
+
 FAILING = """
 def load(column):
     raise KeyError(column)
@@ -59,13 +69,11 @@ def load(column):
 load("diagnosis")
 """
 
-PICKLES = threading.Lock()
-
 
 def trainer(name: str, source: SourceCode, **more: object) -> ModelTrainer:
     compute = more.pop("compute", Compute(instance_type="ml.m5.large", instance_count=1))
     return ModelTrainer(
-        training_image=IMAGE,
+        training_image=more.pop("image", IMAGE),
         source_code=source,
         compute=compute,
         role=get_execution_role(),
@@ -138,6 +146,14 @@ def hosts() -> dict:
     return {"status": job.training_job_status, "files": sorted(files_of(job))}
 
 
+def torchrun() -> dict:
+    """The SDK's own driver starts torchrun on two hosts; the ranks reduce over gloo."""
+    source = SourceCode(source_dir=str(CODE), entry_script="ranks.py")
+    compute = Compute(instance_type="ml.m5.large", instance_count=2)
+    job = run(trainer("torchrun", source, compute=compute, image=PYTORCH, distributed=Torchrun()))
+    return {"status": job.training_job_status, "sums": {name: text.decode() for name, text in files_of(job).items()}}
+
+
 def failing() -> dict:
     job = run(trainer("failing", SourceCode(source_dir=str(CODE), entry_script="failing.py")))
     return {"status": job.training_job_status, "reason": job.failure_reason}
@@ -145,10 +161,10 @@ def failing() -> dict:
 
 def main() -> None:
     CODE.mkdir()
-    for name, text in (("train.py", TRAIN), ("hosts.py", HOSTS), ("failing.py", FAILING)):
+    for name, text in (("train.py", TRAIN), ("hosts.py", HOSTS), ("ranks.py", RANKS), ("failing.py", FAILING)):
         (CODE / name).write_text(text)
     (CODE / "requirements.txt").write_text(f"{WHEEL}\n")
-    flows = (script, command, hosts, failing)
+    flows = (script, command, hosts, torchrun, failing)
     with ThreadPoolExecutor(len(flows)) as pool:
         running = {flow.__name__: pool.submit(flow) for flow in flows}
         result = {name: future.result() for name, future in running.items()}
