@@ -41,6 +41,7 @@ class Status:
     version: str
     data_mib: float
     processes: list[ProcessStatus]
+    warm_interpreters: list[ProcessStatus]
     running_jobs: list[str] | None
     endpoints: dict[str, str] | None
 
@@ -71,8 +72,11 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _gather(settings: Settings, platform: platform_file.PlatformFile, ready: bool) -> Status:
     from sagebrush.cli import jobs
+    from sagebrush.substrate.compute.zygotes import zygotes_of
 
     members = {"supervisor": platform.supervisor, **platform.processes}
+    control = platform.processes.get("control")
+    warm = zygotes_of(control.pid) if control is not None else {}
     return Status(
         ready=ready,
         endpoint_url=platform.endpoint_url,
@@ -80,6 +84,7 @@ def _gather(settings: Settings, platform: platform_file.PlatformFile, ready: boo
         version=platform.version,
         data_mib=_mib(_size(settings.data_dir)),
         processes=[_process(name, identity, platform.restarts.get(name, 0)) for name, identity in members.items()],
+        warm_interpreters=[ProcessStatus(name, pid, True, _memory_mib(pid), 0) for pid, name in warm.items()],
         running_jobs=jobs.running_jobs(settings, platform) if ready else None,
         endpoints=jobs.endpoints(settings, platform) if ready else None,
     )
@@ -141,4 +146,8 @@ def _as_text(status: Status) -> str:
         restarts = f"   restarted {process.restarts} times" if process.restarts else ""
         ended = "" if process.alive else "   ENDED"
         lines.append(f"  {process.name:<12} pid {process.pid:<8}{memory}{restarts}{ended}")
+    for each in status.warm_interpreters:
+        # Beside the platform's own: jobs share these pages, and they are given back after a while.
+        memory = "" if each.memory_mib is None else f"{each.memory_mib:7.1f} MiB"
+        lines.append(f"  {'warm':<12} pid {each.pid:<8}{memory}   {each.name}")
     return "\n".join(lines)

@@ -16,6 +16,7 @@ import pytest
 
 from sagebrush.substrate.compute import Compute, Environment, Environments, EnvironmentSpec, LaunchSpec, Observation
 from sagebrush.substrate.compute.environments import images, layers, preloads
+from sagebrush.substrate.compute.zygotes import zygotes_of
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, cleaned, eventually
 from tests.substrate.compute.wheels import make_wheel
@@ -279,7 +280,9 @@ def test_a_zygote_that_nobody_needs_ends(environment: Environment, tmp_path: Pat
     with cleaned(Rig(compute.launcher, tmp_path, compute.isolation())) as rig:
         jobs = Jobs(rig, environment).warmed()
         (zygote,) = jobs.zygotes._zygotes.values()
+        assert zygotes_of(os.getpid()) == {zygote.process.pid: environment.prefix.name}
         eventually(lambda: zygote.process.poll() is not None)
+        assert zygotes_of(os.getpid()) == {}
         assert jobs.zygotes.memory_bytes() == {}
         assert jobs.run("pass")[0].start.startswith("the first of its environment")
 

@@ -6,6 +6,7 @@ while is ended. A zygote dies with this process (it reads the end of its socket)
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -180,6 +181,18 @@ class Zygotes:
         with self._lock:
             if self._zygotes and not self._closed:
                 self._look_after()
+
+
+def zygotes_of(platform: int) -> dict[int, str]:
+    """The zygotes that the process ``platform`` has started: pid -> directory name of the environment."""
+    found = {}
+    for task in Path(f"/proc/{platform}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for pid in task.read_text().split():
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if os.fsencode(_PROGRAM) in command:
+                    found[int(pid)] = Path(os.fsdecode(command[0])).parent.parent.name
+    return found
 
 
 def _environ(environment: Environment) -> Mapping[str, str]:
