@@ -14,8 +14,8 @@ from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.identity import job_credentials
 from sagebrush.training.engine import command, opt_ml
 from sagebrush.training.engine.channels import channels_of
-from sagebrush.training.engine.variables import JobIdentity, job_variables
-from sagebrush.training.model.cluster import cluster_of
+from sagebrush.training.engine.variables import JobIdentity, job_variables, meeting_point
+from sagebrush.training.model.cluster import addresses, cluster_of
 from tests.training.requests import ROLE, channel
 
 TWO = cluster_of({"InstanceType": "ml.m5.large", "InstanceCount": 2})
@@ -106,6 +106,20 @@ def test_without_a_sandbox_the_paths_are_where_the_files_really_are(tmp_path: Pa
     given = variables(root=tmp_path)
     assert given["SM_MODEL_DIR"] == f"{tmp_path}/model"
     assert given["SAGEMAKER_BASE_DIR"] == str(tmp_path)
+
+
+def test_scripts_of_pytorch_are_told_where_to_meet_and_addresses_where_names_mean_nothing() -> None:
+    found = addresses(TWO, 5)
+    assert meeting_point(found, "xgboost", number=5, resolvable=True) == {}
+    assert meeting_point(found, "pytorch", number=5, resolvable=True) == {
+        "MASTER_ADDR": "algo-1",
+        "MASTER_PORT": "12005",
+    }
+    told = meeting_point(found, "pytorch", number=20_005, resolvable=False)
+    assert (told["MASTER_ADDR"], told["MASTER_PORT"]) == (found["algo-1"], "12005")
+    assert json.loads(told["SAGEBRUSH_HOST_ADDRESSES"]) == {"algo-1": found["algo-1"], "algo-2": found["algo-2"]}
+    last = meeting_point(found, "pytorch", number=19_999, resolvable=True)
+    assert int(last["MASTER_PORT"]) < 32_768  # from there on, the kernel gives ports to whoever asks for any
 
 
 class Key:

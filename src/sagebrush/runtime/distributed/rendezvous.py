@@ -67,7 +67,7 @@ def _listen(host: str, port: int) -> int:
         if error.errno != errno.EADDRINUSE:
             raise
         raise UserError(
-            f"Port {port} of {host} ({address}), where the job's processes find each other, is taken: another "
+            f"Port {port} of {address}, where the job's processes find each other, is taken: another "
             "program on this machine listens there on every address."
         ) from None
     return listener.detach()
