@@ -173,7 +173,7 @@ def test_output_goes_on_where_room_appears_and_says_what_is_missing(small_disk: 
 def test_looking_at_the_disk_takes_little_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, reserve: int
 ) -> None:
-    """By a clock that stands still but for the pauses: in a minute it is looked at seldom, and never without a pause."""
+    """By a clock that stands still but for the pauses: it is looked at seldom, and never without a pause."""
     now = [1000.0]
     monkeypatch.setattr(disk.time, "monotonic", lambda: now[0])
     monkeypatch.chdir(tmp_path)
