@@ -82,6 +82,13 @@ def test_requirements_are_installed_for_this_server_alone(start: Start, tmp_path
     assert replica.ask("x") == (200, b"hello"), replica.log
 
 
+def test_requirements_of_an_isolated_model_say_that_there_is_no_index(start: Start) -> None:
+    files = {"code/inference.py": ECHO, "code/requirements.txt": "no-such-package==7\n"}
+    replica = start(files, PIP_NO_INDEX="1", SAGEBRUSH_NETWORK="isolated")
+    assert replica.ended() == 1
+    assert "EnableNetworkIsolation: there is no way to any package index" in replica.failure
+
+
 @pytest.mark.parametrize("relay", ["", "1:/nowhere"])
 def test_requirements_that_cannot_be_installed_are_named(start: Start, tmp_path: Path, relay: str) -> None:
     files = {"code/inference.py": ECHO, "code/requirements.txt": "no-such-package==7\n"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sagebrush.substrate.compute.shim import kernel, record
+from sagebrush.substrate.compute.shim import disk, kernel, record
 from sagebrush.substrate.compute.shim import main as shim_main
 from sagebrush.substrate.compute.shim.launchfile import LaunchFile
 from sagebrush.substrate.compute.shim.output import LINE_LIMIT, OutputLog
@@ -166,3 +167,28 @@ def test_output_goes_on_where_room_appears_and_says_what_is_missing(small_disk: 
     assert (first, last) == (b"before", b"after")
     assert set(torn) <= {ord("a")}
     assert notice == b"[sagebrush] 8010 bytes of output were lost: No space left on device"
+
+
+@pytest.mark.parametrize(("limit", "reserve"), [(1 << 40, 0), (0, 1), (1 << 40, 1), (0, 1 << 60)])
+def test_looking_at_the_disk_takes_little_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, reserve: int
+) -> None:
+    """By a clock that stands still but for the pauses: it is looked at seldom, and never without a pause."""
+    now = [1000.0]
+    monkeypatch.setattr(disk.time, "monotonic", lambda: now[0])
+    monkeypatch.chdir(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        watched = disk.Disk([str(tmp_path)], "output.log", os.getpid(), limit=limit, reserve=reserve)
+        looks = 0
+        while now[0] < 1060.0:
+            now[0] += watched.pause()
+            while not watched.look() and watched.pause() == 0.0:
+                looks += 1
+                assert looks < 100_000
+            assert watched.pause() > 0.0
+            looks += 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    # At the longest pause 12 times in a minute; at the shortest, below the reserve, 20 times a second.
+    assert looks <= (60 / 0.05 if reserve > 1 else 60 / 4) * 3

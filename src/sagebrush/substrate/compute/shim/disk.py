@@ -41,23 +41,27 @@ _GROWTH = 1 << 20
 #: Bytes; a path that is longer is divided, far below the kernel's longest.
 _LONGEST_PATH = 2000
 _TOO_MANY_FILES = 24
+_NEVER = float("inf")
 
 
 class Disk:
     """The disk use of one running job. ``keeper_pid`` is the parent of its processes."""
 
     def __init__(self, folders: list[str], log: str, keeper_pid: int, *, limit: int, reserve: int):
-        """``limit`` and ``reserve`` in bytes, 0 means none. ``log`` is counted as writing, not against the limit."""
+        """``limit`` and ``reserve`` in bytes, 0 means none. ``log`` is counted as writing, not against the limit.
+
+        The working directory is the attempt's: on its file system the folders lie, and it cannot be taken away.
+        """
         self._folders = folders
         self._log = log
         self._keeper = keeper_pid
         self._limit = limit
         self._reserve = reserve
-        self._device = os.stat(folders[0], follow_symlinks=False).st_dev
+        self._device = os.stat(".").st_dev
         now = time.monotonic()
-        self._look_at = now + (self._free_pause(self._free()) if reserve else _LONGEST_S)
+        self._look_at = now + self._free_pause(self._free()) if reserve else _NEVER
         # A job that has just begun has written nothing.
-        self._measure_at = now + _pause(limit) if limit else float("inf")
+        self._measure_at = now + _pause(limit) if limit else _NEVER
         self._measuring: Iterator[None] | None = None
         self._began = 0.0
         self._sum = 0
@@ -89,9 +93,12 @@ class Disk:
             self._measuring = None
             return self._judge()
         except OSError as error:
+            self._measuring = None
             if error.errno == _TOO_MANY_FILES:
                 return NESTING
-            raise
+            # A disk that cannot be read now may be next time; the job is not to blame.
+            self._look_at = now + _LONGEST_S if self._reserve else _NEVER
+            self._measure_at = now + _LONGEST_S if self._limit else _NEVER
         return ""
 
     def _is_due(self, now: float) -> bool:
@@ -125,7 +132,7 @@ class Disk:
 
     def _free(self) -> int:
         """Bytes that an ordinary user can still write."""
-        status = os.statvfs(self._folders[0])
+        status = os.statvfs(".")
         return status.f_bavail * status.f_frsize
 
     def _free_pause(self, free: int) -> float:
