@@ -2,6 +2,7 @@
 
 ``shim/``          the tiny program that runs one host of a job and outlives the control plane
 ``launcher``       starts shims, finds them again, passes requests on; ``observing`` and ``watching`` are its eyes
+``zygotes``        interpreters with an environment's packages loaded, which fork shims: warm starts
 ``isolation``      'sandbox' or 'process', found out by doing; ``limits``: control groups or resource limits
 ``placing``        objects of S3 as files of a job; ``output_reading``, ``user_files``, ``failure``: what it left
 ``environments/``  what an image URI means and the Python environments built for it

@@ -4,6 +4,8 @@
 ``specs/``    one locked list of packages for each environment; a new environment is a file here and a row in images
 ``sources``   where pip finds a pin that its own configuration knows no source of
 ``building``  a venv built aside, renamed, under a file lock
+``layers``    virtual environments that look through to another one: each job has one; ``overlays`` are shared ones
+``preloads``  what the zygote of an environment imports
 ``inventory`` what lies there: of today, of older versions, cut off
 ``snapshot``  the code that runs inside jobs (sagebrush.runtime, sagebrush.algorithms), apart from the platform
 """
