@@ -14,39 +14,12 @@ from typing import Any
 
 import pytest
 
-from sagebrush.substrate.compute import Compute, Environment, Environments, EnvironmentSpec, LaunchSpec, Observation
-from sagebrush.substrate.compute.environments import images, layers, preloads
+from sagebrush.substrate.compute import Compute, Environment
+from sagebrush.substrate.compute.environments import preloads
 from sagebrush.substrate.compute.zygotes import zygotes_of
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, cleaned, eventually
-from tests.substrate.compute.wheels import make_wheel
-
-_ROOT = Path(__file__).parents[3]
-#: The module that jobs run: ``python3 -m probe_job <program>``.
-_JOB = """
-import sys
-if __name__ == "__main__":
-    exec(compile(sys.argv[1], "<job>", "exec"), {"__name__": "__main__"})
-"""
-
-#: What a program can find out about how it was started.
-_FACTS = """
-import json, os, resource, signal, stat, sys, threading
-status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
-print(json.dumps({
-    "prefix": sys.prefix, "executable": sys.executable, "base": sys.base_prefix, "argv": sys.argv[2:], "path": sys.path,
-    "original": sys.orig_argv[1:3], "environ": {k: v for k, v in os.environ.items() if k != "SAGEBRUSH_WARM_START"},
-    "cwd": os.getcwd(), "uid": os.getresuid(), "gid": os.getresgid(), "groups": os.getgroups(),
-    "descriptors": [os.path.basename(os.path.realpath(f"/proc/self/fd/{d}")).split(":")[0] for d in range(99)],
-    "signals": {str(s): str(signal.getsignal(s)) for s in signal.valid_signals()},
-    "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
-    **{k: status[k] for k in ("CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Threads", "SigBlk", "SigIgn")},
-    "leads": os.getpgrp() == os.getpid() == os.getsid(0), "own_files": os.access("/proc/self/environ", os.R_OK),
-    "umask": os.umask(0), "core": resource.getrlimit(resource.RLIMIT_CORE), "threads": threading.active_count(),
-    "streams": [[s.encoding, s.errors, s.line_buffering, s.write_through] for s in (sys.stdout, sys.stderr)],
-    "stdin": sys.stdin.read(), "bytecode": sys.dont_write_bytecode,
-}, default=str))
-"""
+from tests.substrate.compute.warm_jobs import FACTS, Jobs, comparable
 
 
 @pytest.fixture(params=["sandbox", "process"])
@@ -56,87 +29,13 @@ def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
         yield made
 
 
-_THREAD = """
-import threading, time
-threading.Thread(target=time.sleep, args=[600], daemon=True).start()
-"""
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Environment, Path]:
-    """An environment with modules to preload and one to run, and the wheelhouse it came from."""
-    root = tmp_path_factory.mktemp("built")
-    folder = root / "wheels"
-    folder.mkdir()
-    make_wheel(folder, "probe_job", _JOB)
-    make_wheel(folder, "probe_base", "import multiprocessing.process\nWORD = 'base 1.0'\n")
-    make_wheel(folder, "probe_base", "WORD = 'base 2.0'\n", version="2.0")
-    make_wheel(folder, "probe_thread", _THREAD)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", str(folder))
-        patch.setattr(images, "lock_text", lambda name: "probe_job==1.0\nprobe_base==1.0\nprobe_thread==1.0\n")
-        made = Environments(root / "environments").ensure(EnvironmentSpec("probe", "", ""), lambda _: None)
-    return made, folder
-
-
-@pytest.fixture
-def environment(built: tuple[Environment, Path], monkeypatch: pytest.MonkeyPatch) -> Environment:
-    monkeypatch.setattr(preloads, "modules_of", lambda name: ("probe_base", "sagebrush.runtime.script"))
-    return built[0]
-
-
-class Jobs:
-    """Runs programs in the environment, cold or warm."""
-
-    def __init__(self, rig: Rig, environment: Environment):
-        self.rig = rig
-        self.environment = environment
-        self.zygotes = rig.launcher._zygotes
-        self.count = 0
-
-    def spec(self, program: str, *arguments: str, **changes: Any) -> LaunchSpec:
-        self.count += 1
-        # As where the platform is installed below a home: a sandbox does not show its own files.
-        changes = {"masked": (_ROOT / "src",), **changes}
-        spec = self.rig.spec("", name=f"a{self.count}", environment=self.environment, **changes)
-        root = "/opt/ml" if self.rig.mode == "sandbox" else str(spec.opt_ml.absolute())
-        return replace(spec, argv=(layers.python_of(root), "-m", "probe_job", program, *arguments))
-
-    def warmed(self) -> Jobs:
-        """With a zygote that is ready."""
-        self.run("pass")
-        eventually(lambda: self.zygotes.memory_bytes())
-        return self
-
-    def run(self, program: str, *arguments: str, **changes: Any) -> tuple[Observation, list[str]]:
-        spec = self.spec(program, *arguments, **changes)
-        self.rig.launcher.launch(spec)
-        return self.rig.finish(spec), self.rig.printed(spec)
-
-
-@pytest.fixture
-def jobs(rig: Rig, environment: Environment) -> Jobs:
-    return Jobs(rig, environment)
-
-
-def _comparable(facts: dict[str, Any], name: str) -> dict[str, Any]:
-    """Without what differs between any two attempts: their directory and, as root, their user."""
-    text = json.dumps(facts).replace(f"/{name}/", "/attempt/")
-    comparable: dict[str, Any] = json.loads(text)
-    comparable["uid"] = comparable["gid"] = len(set(comparable["uid"]))
-    # The C library's own two signals: nobody else can send or handle them.
-    comparable["SigIgn"] = int(comparable["SigIgn"], 16) & ~(0b11 << 31)
-    return comparable
-
-
 def test_a_warm_job_cannot_tell_that_it_was_not_started(jobs: Jobs) -> None:
-    cold_end, cold = jobs.run(_FACTS, "one", "two")
+    cold_end, cold = jobs.run(FACTS, "one", "two")
     assert cold_end.start.startswith("the first of its environment")
     eventually(lambda: jobs.zygotes.memory_bytes())
-    warm_end, warm = jobs.run(_FACTS, "one", "two")
+    warm_end, warm = jobs.run(FACTS, "one", "two")
     assert (cold_end.exit_code, warm_end.exit_code, warm_end.start) == (0, 0, ""), (cold, warm)
-    assert _comparable(json.loads("".join(warm)), "a2") == _comparable(json.loads("".join(cold)), "a1")
+    assert comparable(json.loads("".join(warm)), "a2") == comparable(json.loads("".join(cold)), "a1")
 
 
 def test_what_was_preloaded_is_there_and_no_two_jobs_share_their_chances(jobs: Jobs) -> None:
@@ -246,13 +145,6 @@ def test_a_job_that_needs_a_new_interpreter_gets_one_and_is_told_why(jobs: Jobs,
     jobs.warmed()
     end, _ = jobs.run("pass", **changes)
     assert (end.exit_code, end.start) == (0, why)
-
-
-def test_a_program_of_the_users_own_starts_cold(jobs: Jobs) -> None:
-    jobs.warmed()
-    spec = replace(jobs.spec("pass"), argv=("python3", "-c", "pass"))
-    jobs.rig.launcher.launch(spec)
-    assert jobs.rig.finish(spec).start == "it starts a program of its own"
 
 
 def test_a_job_that_installs_another_version_of_what_is_loaded_starts_again(

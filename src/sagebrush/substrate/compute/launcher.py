@@ -21,11 +21,11 @@ from sagebrush.substrate.compute import observing
 from sagebrush.substrate.compute.environments import layers
 from sagebrush.substrate.compute.isolation import Isolation
 from sagebrush.substrate.compute.limits import ControlGroups
-from sagebrush.substrate.compute.shim import launchfile, record
+from sagebrush.substrate.compute.shim import launchfile, python3, record
 from sagebrush.substrate.compute.shim import main as shim_main
 from sagebrush.substrate.compute.specification import LaunchSpec, Observation
 from sagebrush.substrate.compute.watching import Watcher
-from sagebrush.substrate.compute.zygotes import Zygote, ZygoteGone, Zygotes
+from sagebrush.substrate.compute.zygotes import Zygote, ZygoteGone, Zygotes, is_python
 from sagebrush.substrate.errors import CallerError, Fault
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ BEFORE_SHIM = faultpoints.declare("compute.before-shim")
 AFTER_SHIM = faultpoints.declare("compute.after-shim")
 
 SHIM = Path(shim_main.__file__).with_name("__main__.py")
+_PYTHON3 = Path(python3.__file__)
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: Somebody who only looks holds the lock for microseconds; a shim holds it for its life.
 _LOCK_TRIES, _LOCK_PAUSE_S = 40, 0.001
@@ -63,9 +64,14 @@ class Launcher:
                 return
             below = (*spec.environment.overlays, spec.environment.prefix)
             layers.make(spec.opt_ml / layers.OWN, spec.environment.python, below)
-            zygote, why_cold = self._zygotes.find(spec, self._shown_opt_ml(spec))
+            shown = self._shown_opt_ml(spec)
+            zygote, why_cold = self._zygotes.find(spec, shown)
             launch = self._launch_file(spec)
             launch.add("warm", int(zygote is not None))
+            if zygote is not None and not is_python(spec, shown):
+                layer = spec.opt_ml / layers.OWN
+                if layers.hand_over(layer, spec.environment.python, _PYTHON3):
+                    launch.add("warm_python3", f"{shown}/{layers.OWN}")
             launch.add("start", "" if zygote is not None else why_cold)
             faultpoints.reach(BEFORE_LAUNCH_FILE)
             write_privately(spec.directory / launchfile.NAME, launch.encode())

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sagebrush.substrate.compute.environments import layers, preloads
-from sagebrush.substrate.compute.shim import zygote
+from sagebrush.substrate.compute.shim import warm, zygote
 from sagebrush.substrate.compute.specification import Environment, LaunchSpec
 
 _log = logging.getLogger(__name__)
@@ -28,11 +28,6 @@ _PROGRAM = Path(zygote.__file__)
 _ANSWER_SECONDS = 10.0
 _START_SECONDS = 300.0
 _NICE = 10
-#: Libraries read these as they are loaded, so a job that sets one must load them itself.
-_READ_AT_LOAD = (
-    "LD_", "PYTHON", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_", "NPY_", "MALLOC_",
-    "GLIBC_", "JE_", "ARROW_", "CUDA_", "NVIDIA_", "TORCH_", "PYTORCH_", "NCCL_", "GLOO_", "JAX_", "XLA_",
-)  # fmt: skip
 
 
 class ZygoteGone(Exception):
@@ -110,11 +105,12 @@ class Zygotes:
     def _unfit(self, spec: LaunchSpec, opt_ml: str) -> str:
         if not self._idle_seconds:
             return "warm starts are switched off"
-        if spec.argv[:2] != (layers.python_of(opt_ml), "-m"):
-            return "it starts a program of its own"
-        if spec.environment.overlays or not preloads.modules_of(spec.environment.name):
+        direct = is_python(spec, opt_ml)
+        if not preloads.modules_of(spec.environment.name) or (direct and spec.environment.overlays):
             return "its packages are not those of a warm interpreter"
-        named = sorted(name for name in spec.env if name.startswith(_READ_AT_LOAD))
+        if not direct and spec.listen:
+            return "it is a server of its own"
+        named = sorted(name for name in spec.env if name.startswith(warm.READ_AT_LOAD))
         return f"it sets {named[0]}, which is read when an interpreter starts" if named else ""
 
     def _begin(self, environment: Environment) -> None:
@@ -181,6 +177,11 @@ class Zygotes:
         with self._lock:
             if self._zygotes and not self._closed:
                 self._look_after()
+
+
+def is_python(spec: LaunchSpec, opt_ml: str) -> bool:
+    """Whether the job's own command is its layer's interpreter; else it may run that one later (inner zygotes)."""
+    return spec.argv[:2] == (layers.python_of(opt_ml), "-m")
 
 
 def zygotes_of(platform: int) -> dict[int, str]:

@@ -5,12 +5,14 @@ shared and read-only, so each host of a job gets a layer of its own; pip, run fr
 shared environment has, puts what is new into the layer, and never touches what is below.
 
     <layer>/pyvenv.cfg                                what makes it a virtual environment (PEP 405)
-    <layer>/bin/python3, pip                          found first on the job's PATH
+    <layer>/bin/python3, pip                          found first on the job's PATH; python3 is a link to the
+                                                      interpreter, or what hands over to a warm one
     <layer>/lib/pythonX.Y/site-packages/_below.pth    adds the packages of the environments below, after its own
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,8 @@ from pathlib import Path
 #: The job's own layer, below its ``/opt/ml``.
 OWN = ".python"
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+#: Since Linux 5.1.
+_LONGEST_FIRST_LINE = 255
 _PIP = '#!/bin/sh\nexec "$(dirname "$0")/python3" -m pip "$@"\n'
 
 
@@ -42,6 +46,24 @@ def make(layer: Path, python: Path, below: Sequence[Path]) -> None:
     lines = [f"import site; site.addsitedir({str(site_packages(prefix))!r})\n" for prefix in below]
     (packages / "_below.pth").write_text("".join(lines))
     (layer / "pyvenv.cfg").write_text(f"home = {_home(python)}\ninclude-system-site-packages = false\n")
+
+
+def hand_over(layer: Path, python: Path, program: Path) -> bool:
+    """Put ``program`` in the place of the layer's ``python3``, run by the interpreter ``python``.
+
+    False, and nothing is done, where the kernel would not read its path in a script's first line.
+    """
+    first = b"#!%s -IS\n" % os.fsencode(python)
+    if len(first) > _LONGEST_FIRST_LINE or any(sign.isspace() for sign in str(python)):
+        return False
+    beside = layer / "bin" / ".python3"
+    beside.write_bytes(first + program.read_bytes())
+    beside.chmod(0o755)
+    beside.rename(beside.with_name("python3"))
+    for name in ("python", _VERSION):
+        (layer / "bin" / name).unlink(missing_ok=True)
+        (layer / "bin" / name).symlink_to("python3")
+    return True
 
 
 def python_of(opt_ml: str) -> str:

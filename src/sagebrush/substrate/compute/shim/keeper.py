@@ -194,7 +194,11 @@ def become_job(launch: LaunchFile, output: int, doors: list[int], listeners: lis
         if listeners:
             network.hand_over(listeners)
             env[network.VARIABLE] = str(len(listeners))
-        if launch.number("warm"):
+        if layer := launch.text("warm_python3"):
+            from . import inner_zygote
+
+            inner_zygote.open_in(layer, env)
+        elif launch.number("warm"):
             from . import warm
 
             warm.become_python(arguments, env, network.FIRST_DESCRIPTOR + len(listeners))
