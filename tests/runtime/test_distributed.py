@@ -277,3 +277,48 @@ def test_only_scripts_of_python_become_ranks(tmp_path: Path) -> None:
     job.start("", TORCHRUN | {"sagemaker_program": "train.sh"})
     assert job.ends() == [1]
     assert job.failure() == "ClientError: Distributed training starts Python scripts (*.py), and train.sh is none."
+
+
+_SUM = """
+import sys, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+total = torch.ones(1) * (dist.get_rank() + int(sys.argv[1]))
+dist.all_reduce(total)
+print("sum", total.item(), flush=True)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize(("hosts", "ranks", "sums"), [(2, 1, ["21.0", "41.0"]), (1, 2, ["21.0", "41.0"])])
+def test_torchrun_of_several_jobs_at_once_has_its_own_port_in_each(
+    tmp_path: Path, python: Path, hosts: int, ranks: int, sums: list[str]
+) -> None:
+    (tmp_path / "sum.py").write_text(_SUM)
+    agents: list[subprocess.Popen[str]] = []
+    for first in (10, 20):
+        block = next(_BLOCKS) % 250
+        addresses = {f"algo-{number + 1}": f"127.250.{block}.{number + 2}" for number in range(hosts)}
+        environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(SOURCE),
+            "SAGEBRUSH_HOST_ADDRESSES": json.dumps(addresses),
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+        # As SDK v3's driver says it.
+        program = [str(python), "-m", "sagebrush.runtime.distributed.command"]
+        meeting = [f"--nnodes={hosts}", f"--nproc_per_node={ranks}", "--master_addr=algo-1", "--master_port=7777"]
+        agents += [
+            subprocess.Popen(
+                [*program, *meeting, f"--node_rank={number}", "sum.py", str(first)],
+                env=environ,
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for number in range(hosts)
+        ]
+    told = [agent.communicate(timeout=120)[0] for agent in agents]
+    assert [agent.returncode for agent in agents] == [0] * len(agents), told
+    for output, total in zip(told, [each for each in sums for _ in range(hosts)], strict=True):
+        assert output.count(f"sum {total}") == ranks, told

@@ -60,6 +60,7 @@ distributed.init_process_group("gloo")
 total = torch.ones(1) * (distributed.get_rank() + 1)
 distributed.all_reduce(total)
 open(os.path.join(os.environ["SM_MODEL_DIR"], f"rank{distributed.get_rank()}"), "w").write(str(total.item()))
+distributed.destroy_process_group()
 """
 
 FAILING = """

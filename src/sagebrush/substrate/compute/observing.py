@@ -73,7 +73,7 @@ def observe(directory: Path) -> Observation:
         if not lock_is_held(directory):
             state = read_state(directory)
             return Observation("absent") if state is None else observe(directory)
-        return Observation("starting")
+        return Observation("starting", start=_launch(directory).text("start"))
     if state["phase"] != "exited" and not _alive(directory, state):
         # The shim may have recorded the end between our reading and our looking.
         state = read_state(directory) or state
@@ -115,13 +115,20 @@ def _job_pid(state: dict[str, Any]) -> int | None:
     return int(children[0]) if children else None
 
 
+def _launch(directory: Path) -> launchfile.LaunchFile:
+    """What was to be run; empty before that was written."""
+    try:
+        return launchfile.LaunchFile.decode((directory / launchfile.NAME).read_bytes())
+    except FileNotFoundError:
+        return launchfile.LaunchFile()
+
+
 def sweep(directory: Path) -> None:
     """End what may be left of a lost job in its control groups, and remove those."""
-    try:
-        launch = launchfile.LaunchFile.decode((directory / launchfile.NAME).read_bytes())
-    except FileNotFoundError:
-        return
+    launch = _launch(directory)
     parents, name = launch.pairs("cgroup"), launch.text("cgroup_name")
+    if not name:
+        return
     for _, parent in parents:
         members = Path(parent, name, "cgroup.procs")
         try:

@@ -22,7 +22,9 @@ OWN = ".python"
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 #: Since Linux 5.1.
 _LONGEST_FIRST_LINE = 255
-_PIP = '#!/bin/sh\nexec "$(dirname "$0")/python3" -m pip "$@"\n'
+_PROGRAM = '#!/bin/sh\nexec "$(dirname "$0")/python3" -m {module} "$@"\n'
+#: Programs of environments that jobs find in another form.
+_STAND_INS = {"torchrun": "sagebrush.runtime.distributed.command"}
 
 
 def make(layer: Path, python: Path, below: Sequence[Path]) -> None:
@@ -39,8 +41,10 @@ def make(layer: Path, python: Path, below: Sequence[Path]) -> None:
     for name in ("python3", "python", _VERSION):
         (programs / name).unlink(missing_ok=True)
         (programs / name).symlink_to(python)
-    for name in ("pip", "pip3"):
-        (programs / name).write_text(_PIP)
+    own = {"pip": "pip", "pip3": "pip"}
+    own |= {name: module for name, module in _STAND_INS.items() if any((p / "bin" / name).exists() for p in below)}
+    for name, module in own.items():
+        (programs / name).write_text(_PROGRAM.format(module=module))
         (programs / name).chmod(0o755)
     # site.addsitedir, as a path alone in a .pth file would not have the .pth files in that path read.
     lines = [f"import site; site.addsitedir({str(site_packages(prefix))!r})\n" for prefix in below]

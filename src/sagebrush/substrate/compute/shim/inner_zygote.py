@@ -154,7 +154,7 @@ def why_cold(request: dict[str, Any], env: dict[str, str]) -> str:
     changed = sorted(
         name
         for name in asked.keys() | env.keys()
-        if name.startswith(warm.READ_AT_LOAD) and name != "PYTHONPATH" and asked.get(name) != env.get(name)
+        if name.startswith(warm.READ_AT_LOAD) and name not in warm.READ_LATER and asked.get(name) != env.get(name)
     )
     if changed:
         return f"{changed[0]} has been changed"

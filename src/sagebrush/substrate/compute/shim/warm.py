@@ -22,6 +22,8 @@ READ_AT_LOAD = (
     "LD_", "PYTHON", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_", "NPY_", "MALLOC_",
     "GLIBC_", "JE_", "ARROW_", "CUDA_", "NVIDIA_", "TORCH_", "PYTORCH_", "NCCL_", "GLOO_", "JAX_", "XLA_",
 )  # fmt: skip
+#: But not these: the first is honoured, the second read when a process group is made (torchrun sets it).
+READ_LATER = ("PYTHONPATH", "TORCH_NCCL_ASYNC_ERROR_HANDLING")
 _LAST_DESCRIPTOR = 1 << 20
 
 
