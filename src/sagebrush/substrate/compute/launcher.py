@@ -25,7 +25,7 @@ from sagebrush.substrate.compute.shim import launchfile, python3, record
 from sagebrush.substrate.compute.shim import main as shim_main
 from sagebrush.substrate.compute.specification import LaunchSpec, Observation
 from sagebrush.substrate.compute.watching import Watcher
-from sagebrush.substrate.compute.zygotes import Zygote, ZygoteGone, Zygotes, is_python
+from sagebrush.substrate.compute.zygotes import RUNTIME, SCRIPT, Zygote, ZygoteGone, Zygotes, way_of
 from sagebrush.substrate.errors import CallerError, Fault
 
 _log = logging.getLogger(__name__)
@@ -68,10 +68,13 @@ class Launcher:
             zygote, why_cold = self._zygotes.find(spec, shown)
             launch = self._launch_file(spec)
             launch.add("warm", int(zygote is not None))
-            if zygote is not None and not is_python(spec, shown):
+            way = way_of(spec, shown)
+            if zygote is not None and way != RUNTIME:
                 layer = spec.opt_ml / layers.OWN
-                if layers.hand_over(layer, spec.environment.python, _PYTHON3):
-                    launch.add("warm_python3", f"{shown}/{layers.OWN}")
+                if way == SCRIPT:
+                    launch.add("warm_script", layers.python_of(shown))
+                elif layers.hand_over(layer, spec.environment.python, _PYTHON3):
+                    launch.add("warm_shell", f"{shown}/{layers.OWN}")
             launch.add("start", "" if zygote is not None else why_cold)
             faultpoints.reach(BEFORE_LAUNCH_FILE)
             write_privately(spec.directory / launchfile.NAME, launch.encode())

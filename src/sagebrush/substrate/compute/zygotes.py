@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sagebrush.substrate.compute.environments import layers, preloads
-from sagebrush.substrate.compute.shim import warm, zygote
+from sagebrush.substrate.compute.shim import python3, warm, zygote
 from sagebrush.substrate.compute.specification import Environment, LaunchSpec
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ _PROGRAM = Path(zygote.__file__)
 _ANSWER_SECONDS = 10.0
 _START_SECONDS = 300.0
 _NICE = 10
+#: What a job's own command is: our runtime, a Python program of the user's, or something that may run Python later.
+RUNTIME, SCRIPT, SHELL = "runtime", "script", "shell"
 
 
 class ZygoteGone(Exception):
@@ -105,11 +107,13 @@ class Zygotes:
     def _unfit(self, spec: LaunchSpec, opt_ml: str) -> str:
         if not self._idle_seconds:
             return "warm starts are switched off"
-        direct = is_python(spec, opt_ml)
-        if not preloads.modules_of(spec.environment.name) or (direct and spec.environment.overlays):
+        way = way_of(spec, opt_ml)
+        if not preloads.modules_of(spec.environment.name) or (way == RUNTIME and spec.environment.overlays):
             return "its packages are not those of a warm interpreter"
-        if not direct and spec.listen:
+        if way != RUNTIME and spec.listen:
             return "it is a server of its own"
+        if way == SCRIPT and not python3.is_script(list(spec.argv[1:])):
+            return "it starts an interpreter of its own"
         named = sorted(name for name in spec.env if name.startswith(warm.READ_AT_LOAD))
         return f"it sets {named[0]}, which is read when an interpreter starts" if named else ""
 
@@ -179,9 +183,12 @@ class Zygotes:
                 self._look_after()
 
 
-def is_python(spec: LaunchSpec, opt_ml: str) -> bool:
-    """Whether the job's own command is its layer's interpreter; else it may run that one later (inner zygotes)."""
-    return spec.argv[:2] == (layers.python_of(opt_ml), "-m")
+def way_of(spec: LaunchSpec, opt_ml: str) -> str:
+    """How a warm job would run: RUNTIME, in which nothing can be in the way, SCRIPT, where that is looked at, SHELL."""
+    if spec.argv[:2] == (layers.python_of(opt_ml), "-m"):
+        return RUNTIME
+    program = spec.argv[0].removeprefix(f"{opt_ml}/{layers.OWN}/bin/")
+    return SCRIPT if program in layers.NAMES else SHELL
 
 
 def zygotes_of(platform: int) -> dict[int, str]:

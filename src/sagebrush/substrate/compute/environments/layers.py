@@ -20,6 +20,8 @@ from pathlib import Path
 #: The job's own layer, below its ``/opt/ml``.
 OWN = ".python"
 _VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
+#: What the interpreter is called in a layer.
+NAMES = ("python3", "python", _VERSION)
 #: Since Linux 5.1.
 _LONGEST_FIRST_LINE = 255
 _PROGRAM = '#!/bin/sh\nexec "$(dirname "$0")/python3" -m {module} "$@"\n'
@@ -38,7 +40,7 @@ def make(layer: Path, python: Path, below: Sequence[Path]) -> None:
     packages.mkdir(parents=True, exist_ok=True)
     programs = layer / "bin"
     programs.mkdir(exist_ok=True)
-    for name in ("python3", "python", _VERSION):
+    for name in NAMES:
         (programs / name).unlink(missing_ok=True)
         (programs / name).symlink_to(python)
     own = {"pip": "pip", "pip3": "pip"}
@@ -64,7 +66,7 @@ def hand_over(layer: Path, python: Path, program: Path) -> bool:
     beside.write_bytes(first + program.read_bytes())
     beside.chmod(0o755)
     beside.rename(beside.with_name("python3"))
-    for name in ("python", _VERSION):
+    for name in NAMES[1:]:
         (layer / "bin" / name).unlink(missing_ok=True)
         (layer / "bin" / name).symlink_to("python3")
     return True

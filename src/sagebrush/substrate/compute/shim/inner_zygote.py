@@ -103,12 +103,13 @@ def _attend(door: socket.socket, env: dict[str, str]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request, descriptors = _read(door)
     os.fchdir(descriptors[3])
-    if why_cold(request, env):
+    command = [request["program"], *request["arguments"]]
+    if why_cold(command, request["environ"], env):
         return
     program = os.fork()
     if program == 0:
         door.close()
-        _become(request, descriptors)
+        _become(request, command, descriptors)
     for descriptor in descriptors:
         os.close(descriptor)
     door.sendall(python3.STARTED)
@@ -148,9 +149,8 @@ def _follow(program: int, door: socket.socket) -> int:
             poll.unregister(door)
 
 
-def why_cold(request: dict[str, Any], env: dict[str, str]) -> str:
-    """Why a program needs an interpreter of its own, else ''."""
-    asked = request["environ"]
+def why_cold(command: list[str], asked: dict[str, str], env: dict[str, str]) -> str:
+    """Why ``<python> ...`` with the variables ``asked``, in a job that had ``env``, must start cold; else ''."""
     changed = sorted(
         name
         for name in asked.keys() | env.keys()
@@ -158,7 +158,7 @@ def why_cold(request: dict[str, Any], env: dict[str, str]) -> str:
     )
     if changed:
         return f"{changed[0]} has been changed"
-    rest = python3.without_options(request["arguments"])
+    rest = python3.without_options(command[1:])
     if rest[0] == "-m":
         first = "."
     else:
@@ -167,7 +167,7 @@ def why_cold(request: dict[str, Any], env: dict[str, str]) -> str:
             return f"{rest[0]} is not a file of Python source"
     own = {path for path in sys.path if path}
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    layer = f"{os.path.dirname(os.path.dirname(request['program']))}/lib/{version}/site-packages"
+    layer = f"{os.path.dirname(os.path.dirname(command[0]))}/lib/{version}/site-packages"
     given = [path for path in asked.get("PYTHONPATH", "").split(":") if path and path not in own]
     hidden = shadowed([first, *given, layer])
     return f"{hidden[0]} is not the one that is loaded" if hidden else ""
@@ -197,7 +197,7 @@ def shadowed(paths: list[str]) -> list[str]:
     return sorted(found - {"__main__"})
 
 
-def _become(request: dict[str, Any], descriptors: list[int]) -> None:
+def _become(request: dict[str, Any], command: list[str], descriptors: list[int]) -> None:
     """Turn this process into the program. Never returns."""
     try:
         # A group of its own: the launcher is in the one that signals are sent to, and passes them on.
@@ -214,7 +214,6 @@ def _become(request: dict[str, Any], descriptors: list[int]) -> None:
             signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked"])
         kernel.die_with_parent()
-        command = [request["program"], *request["arguments"]]
         warm.become_python(command, request["environ"], 3, threads=os.cpu_count() or 1)
     except BaseException:
         os.write(2, traceback.format_exc().encode())

@@ -194,19 +194,27 @@ def become_job(launch: LaunchFile, output: int, doors: list[int], listeners: lis
         if listeners:
             network.hand_over(listeners)
             env[network.VARIABLE] = str(len(listeners))
-        if layer := launch.text("warm_python3"):
-            from . import inner_zygote
-
-            inner_zygote.open_in(layer, env)
-        elif launch.number("warm"):
-            from . import warm
-
-            warm.become_python(arguments, env, network.FIRST_DESCRIPTOR + len(listeners))
+        if launch.number("warm"):
+            _start_warm(launch, arguments, env, network.FIRST_DESCRIPTOR + len(listeners))
         _execute(arguments, env)
     except OSError as error:
         where = f": {error.filename}" if error.filename not in (None, arguments[0]) else ""
         os.write(2, f"sagebrush: cannot run {arguments[0]!r}: {error.strerror}{where}\n".encode("utf-8", "replace"))
         os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+
+
+def _start_warm(launch: LaunchFile, arguments: list[str], env: dict[str, str], kept: int) -> None:
+    """Become the program, where it is one that is loaded; returns where it has to be executed."""
+    from . import inner_zygote, warm
+
+    if layer := launch.text("warm_shell"):
+        inner_zygote.open_in(layer, env)
+        return
+    if python := launch.text("warm_script"):
+        arguments = [python, *arguments[1:]]
+        if inner_zygote.why_cold(arguments, env, env):
+            return
+    warm.become_python(arguments, env, kept, threads=(os.cpu_count() or 1) if python else 0)
 
 
 def _execute(arguments: list[str], env: dict[str, str]) -> None:
