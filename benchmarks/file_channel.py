@@ -71,7 +71,8 @@ def _start(platform: RunningPlatform, name: str, *, count: int) -> float:
     sagemaker, logs = platform.client("sagemaker"), platform.client("logs")
     request: dict[str, Any] = training_job_request(name, _PROGRAM)
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/big/", "S3DataDistributionType": "FullyReplicated"}
-    request["InputDataConfig"] = [{"ChannelName": "big", "DataSource": {"S3DataSource": source}}] if count else []
+    if count:
+        request["InputDataConfig"] = [{"ChannelName": "big", "DataSource": {"S3DataSource": source}}]
     sagemaker.create_training_job(**request)
     accepted = time.time_ns()
     job = finished(sagemaker, name, seconds=900)

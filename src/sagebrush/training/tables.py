@@ -119,8 +119,9 @@ def ahead_of(conn: Connection, attempt: Attempt) -> int:
 
 
 def next_in_queue(conn: Connection, limit: int) -> list[str]:
-    """Resource ids of the first attempts that wait for capacity."""
-    query = select(attempts.c.resource_id).where(attempts.c.state == QUEUED).order_by(attempts.c.id).limit(limit)
+    """Resource ids of the first attempts that wait for capacity, and not for their environment."""
+    waiting = and_(attempts.c.state == QUEUED, attempts.c.building.is_(False))
+    query = select(attempts.c.resource_id).where(waiting).order_by(attempts.c.id).limit(limit)
     return list(conn.execute(query).scalars())
 
 

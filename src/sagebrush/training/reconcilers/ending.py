@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 BEFORE_TERMINAL = faultpoints.declare("training.before-terminal-record")
 AFTER_TERMINAL = faultpoints.declare("training.after-terminal-record")
 
-#: How many jobs at the head of the queue are woken when capacity becomes free.
-_WOKEN = 20
+#: How many jobs at the head of the queue are woken when capacity becomes free; each that is admitted wakes the next.
+_WOKEN = 2
 #: Characters: a deep path can be longer than a log event may be.
 _LONGEST_NOTICE = 1000
 
