@@ -13,6 +13,7 @@ A worker acts on a request when it has all of it; so the first two are safe.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from enum import Enum, auto
@@ -132,6 +133,18 @@ class Lane:
     def abandon(self) -> None:
         """End the connection in the middle of its request: the asker does not want to wait any longer."""
         self._free(reusable=False)
+
+    def hang_up(self) -> bool:
+        """Tell the worker that nobody wants the rest of its answer; what it still says is read to the end.
+
+        False when it has not been asked whole, or is gone: then there is nobody to tell.
+        """
+        if self.closed or self._unwritten:
+            return False
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_WR)
+        self.read(True)
+        return True
 
     def close(self) -> None:
         """End the connection; nobody is told."""
