@@ -59,7 +59,7 @@ def the_long_way(data: bytes) -> bool:
         head = parse_request_head(raw)
     except BadHead:
         return False
-    if invoked_endpoint(head) != "e" or head.chunked or head.content_length != len(body):
+    if invoked_endpoint(head) != Invoked("e", False) or head.chunked or head.content_length != len(body):
         return False
     claim = everyday.read(head.joined, "sagemaker")
     digest = hashlib.sha256(body).hexdigest()

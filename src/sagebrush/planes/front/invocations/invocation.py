@@ -49,7 +49,7 @@ class Invocation:
     """The exchange of one client with one worker, in this order: read, verify, route, wait, ask, answer.
 
     ``client`` becomes None when the client has left or has been answered; the worker's answer is then read to its end
-    and thrown away, because a worker cannot be told to stop.
+    and thrown away, because a worker cannot be told to stop (but between the parts of an answer, where it makes parts).
     """
 
     #: What the client's connection asks of an exchange: this one has a deadline of its own.
@@ -392,6 +392,7 @@ class Invocation:
         assert answer.head is not None
         if client is None:
             answer.pieces.clear()
+            lane.hang_up()  # What nobody waits for may have no end: handlers can make their answers part by part.
         elif not 200 <= answer.head.status < 300:
             if answer.size > _MESSAGE_BYTES and len(answer.pieces) > 1:
                 answer.pieces[:] = [answer.body[:_MESSAGE_BYTES]]

@@ -67,6 +67,7 @@ class Lane:
 
     __slots__ = (
         "_connection",
+        "_hung_up",
         "_loop",
         "_paused",
         "_unwritten",
@@ -88,6 +89,7 @@ class Lane:
         self._loop = loop
         self._unwritten: list[memoryview] = []
         self._paused = False
+        self._hung_up = False
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             # On a Unix socket this never waits: there is room in the backlog, or an error.
@@ -99,6 +101,9 @@ class Lane:
 
     def ask(self, head: bytes, body: bytes, asker: Asker) -> bool:
         """Send a request; False when the connection had ended before (it is closed then)."""
+        if self._hung_up:
+            self.close()
+            return False
         self.answer = Answer()
         try:
             if len(body) <= _JOIN_BYTES:
@@ -141,8 +146,10 @@ class Lane:
         """
         if self.closed or self._unwritten:
             return False
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_WR)
+        if not self._hung_up:
+            self._hung_up = True
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
         self.read(True)
         return True
 
