@@ -140,9 +140,9 @@ def test_a_generator_without_parts_is_an_empty_answer(yielding: Replica) -> None
 @pytest.mark.parametrize(
     ("part", "told"),
     [
-        ("raise", "ValueError: no more tokens ({path}:20 in parts)"),
-        ("exit", "SystemExit: enough ({path}:22 in parts)"),
-        ("memory", "MemoryError ({path}:24 in parts)"),
+        ("raise", "ValueError: no more tokens ({path}:17 in parts)"),
+        ("exit", "SystemExit: enough ({path}:19 in parts)"),
+        ("memory", "MemoryError ({path}:21 in parts)"),
         ("nonsense", "output_fn yielded dict as part 2 of its answer; only bytes and text can be sent as they come."),
     ],
 )
