@@ -138,7 +138,7 @@ class Answer:
             self.pieces.append(data if used == len(data) else data[:used])
             self.size += used
         self.done = body.done
-        if self._chunks is not None and self._chunks.trailers:
+        if body.done and self._chunks is not None:
             for line in self._chunks.trailers:
                 if line.lower().startswith(_FAILURE):
                     self.failure = line[len(_FAILURE) :].strip()
