@@ -6,6 +6,7 @@ One request at a time. Every request it begins to work on is a line in the log. 
 """
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -126,6 +127,18 @@ class Worker:
             if connection.recv(1) == b"":
                 os.write(self.log, b"hung-up\n")
             return False
+        if end == "forever":
+            os.write(self.log, b"waits\n")
+            connection.setblocking(False)
+            while True:
+                try:
+                    if connection.recv(1) == b"":
+                        os.write(self.log, b"hung-up\n")
+                        return False
+                except BlockingIOError:
+                    time.sleep(0.01)
+                with contextlib.suppress(BlockingIOError):
+                    connection.send(b"1\r\nx\r\n")
         if end == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if end == "break":

@@ -316,6 +316,30 @@ def test_a_client_that_leaves_frees_the_worker(inferno: Start, parts: list[str],
     assert (counts["invocations"], counts["model_errors"], counts["5xx"]) == (2, 0, 0)
 
 
+@pytest.mark.parametrize("operation", ["invocations", OPERATION])
+def test_an_answer_without_an_end_ends_with_its_client(inferno: Start, operation: str) -> None:
+    around = serving(inferno)
+    (worker,) = around.workers
+    told = {"do": "stream", "parts": ["begun"], "end": "forever"}
+    client = around.front.client().send(signed(json.dumps(told).encode(), operation=operation))
+    poll(lambda: "waits" in worker.begun(), "the model to go on and on")
+    client.close()
+    poll(lambda: "hung-up" in worker.begun(), "the worker to be told")
+    poll(free(around), "the worker to be free")
+    assert ask(around.runtime())["size"] == 2
+
+
+def test_an_answer_without_an_end_is_not_awaited_for_longer_than_any(inferno: Start) -> None:
+    around = serving(inferno)
+    (worker,) = around.workers
+    around.route(e=endpoint("e", variant("AllTraffic", worker.path, timeout_seconds=0.5)))
+    response = refused(ask, around.runtime(), {"do": "stream", "parts": ["begun"], "end": "forever"})
+    assert response["Error"]["Code"] == "ModelError"
+    assert "timed out" in response["OriginalMessage"]
+    poll(lambda: "hung-up" in worker.begun(), "the worker to be told")
+    poll(free(around), "the worker to be free")
+
+
 def test_a_client_that_reads_slowly_holds_the_model_back_and_costs_no_memory(inferno: Start) -> None:
     around = serving(inferno)
     count, size = 64, 1 << 20
