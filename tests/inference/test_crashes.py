@@ -174,7 +174,7 @@ def test_what_takes_longer_than_it_may_does_not_hold_up_a_deletion(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(draining, "_SLACK_SECONDS", 0.0)
-    running = start(tmp_path / "data", invocation_timeout_seconds=0.5)
+    running = start(tmp_path / "data", invocation_timeout_seconds=0.5, invocation_stream_seconds=0.5)
     try:
         running.deploy("hung")
         front = running.front

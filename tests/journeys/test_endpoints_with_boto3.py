@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import threading
 import uuid
@@ -10,12 +12,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import EventStreamError
 
 from tests.journeys.running import RunningPlatform, eventually
 from tests.journeys.serving import BUCKET, TIMES, XGBOOST_IMAGE, Endpoints, archive_of, handlers, times
 
 pytestmark = pytest.mark.journey
+
+JSON = "application/json"
 
 
 @pytest.fixture
@@ -274,6 +280,110 @@ http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
     for suffix in suffixes:
         answer = endpoints.runtime.invoke_endpoint(EndpointName=name, Body=b"-x", TargetVariant=suffix)
         assert answer["Body"].read() == f"{suffix}-x".encode()
+
+
+YIELDING = """
+import os, time
+def model_fn(model_dir): return None
+def input_fn(body, content_type): return body
+def predict_fn(data, model): return data
+def output_fn(prediction, accept):
+    def tokens():
+        yield "first of " + accept
+        if prediction == "fail":
+            raise ValueError("no more tokens")
+        while prediction == "endless":
+            time.sleep(0.01)
+            yield "more"
+        yield "last"
+    return tokens(), "text/event-stream"
+"""
+
+
+def parts_of(answer: dict[str, Any]) -> list[bytes]:
+    with contextlib.closing(answer["Body"]) as events:
+        return [event["PayloadPart"]["Bytes"] for event in events]
+
+
+def test_a_handler_that_yields_streams_to_boto3(endpoints: Endpoints, name: str) -> None:
+    endpoints.deploy(name, handlers(YIELDING))
+    stream = functools.partial(endpoints.runtime.invoke_endpoint_with_response_stream, EndpointName=name)
+    answer = stream(Body=b"tell", Accept="text/csv")
+    assert (answer["ContentType"], answer["InvokedProductionVariant"]) == ("text/event-stream", "AllTraffic")
+    assert b"".join(parts_of(answer)) == b"first of text/csvlast"
+    # The same handler answers InvokeEndpoint, whole.
+    assert endpoints.runtime.invoke_endpoint(EndpointName=name, Body=b"tell")["Body"].read().endswith(b"last")
+    with pytest.raises(
+        EventStreamError, match=r"ValueError: no more tokens \(.*inference\.py:10 in tokens\)"
+    ) as caught:
+        parts_of(stream(Body=b"fail"))
+    assert caught.value.response["Error"]["Code"] == "ModelStreamError"
+    # The one worker of a client that leaves in the middle is there for the next.
+    endless = stream(Body=b"endless")["Body"]
+    assert next(iter(endless))
+    endless.close()
+    assert b"".join(parts_of(stream(Body=b"tell"))).endswith(b"last")
+    with pytest.raises(endpoints.runtime.exceptions.ValidationError, match=r"Endpoint no-such-one of account"):
+        stream(EndpointName="no-such-one", Body=b"tell")
+
+
+def test_a_server_of_the_models_own_streams_to_boto3(endpoints: Endpoints, name: str) -> None:
+    server = """#!/usr/bin/env python3
+import http.server, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        if body == b"plain":
+            self.send_header("Content-Length", "5"); self.end_headers()
+            self.wfile.write(b"plain")
+            return
+        self.send_header("Transfer-Encoding", "chunked"); self.end_headers()
+        for part in (b"one", b"two", b"three"):
+            self.wfile.write(b"%x\\r\\n%b\\r\\n" % (len(part), part))
+            if body == b"break":
+                self.close_connection = True
+                return
+        self.wfile.write(b"0\\r\\n\\r\\n")
+http.server.ThreadingHTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+    endpoints.model(name, archive_of({"code/serve": server}), SAGEMAKER_PROGRAM="serve")
+    endpoints.config(name, {"ModelName": name})
+    endpoints.create(name)
+    assert endpoints.settled(name)["EndpointStatus"] == "InService"
+    stream = functools.partial(endpoints.runtime.invoke_endpoint_with_response_stream, EndpointName=name)
+    assert b"".join(parts_of(stream(Body=b"chunks"))) == b"onetwothree"
+    assert parts_of(stream(Body=b"plain")) == [b"plain"]
+    with pytest.raises(EventStreamError, match="ModelStreamError"):
+        parts_of(stream(Body=b"break"))
+
+
+def test_a_policy_may_allow_predictions_and_not_streams(
+    endpoints: Endpoints, platform: RunningPlatform, name: str
+) -> None:
+    endpoints.deploy(name, times(2))
+    iam = platform.client("iam")
+    iam.create_user(UserName=name)
+    allowed = {"Effect": "Allow", "Action": "sagemaker:InvokeEndpoint", "Resource": "*"}
+    iam.put_user_policy(
+        UserName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    )
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    runtime = boto3.client(
+        "sagemaker-runtime",
+        endpoint_url=platform.endpoint_url,
+        region_name="us-east-1",
+        aws_access_key_id=key["AccessKeyId"],
+        aws_secret_access_key=key["SecretAccessKey"],
+    )
+    assert json.loads(runtime.invoke_endpoint(EndpointName=name, Body="[1]", ContentType=JSON)["Body"].read()) == [2.0]
+    with pytest.raises(runtime.exceptions.ClientError, match="sagemaker:InvokeEndpointWithResponseStream") as caught:
+        runtime.invoke_endpoint_with_response_stream(EndpointName=name, Body="[1]")
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
 def test_a_model_has_the_credentials_of_its_role(endpoints: Endpoints, name: str) -> None:

@@ -33,7 +33,9 @@ SERVICES = (
 
 
 #: What the front door answers by itself.
-FRONT_SERVED = frozenset({("sagemaker-runtime", "InvokeEndpoint")})
+FRONT_SERVED = frozenset(
+    {("sagemaker-runtime", "InvokeEndpoint"), ("sagemaker-runtime", "InvokeEndpointWithResponseStream")}
+)
 
 
 def grades(evidence: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -74,6 +74,7 @@ def rules_of(settings: Settings) -> Rules:
         signed=settings.auth != "open",
         max_bytes=settings.invocation_max_bytes,
         waiting=settings.invocation_waiting,
+        stream_seconds=settings.invocation_stream_seconds,
     )
 
 

@@ -67,6 +67,9 @@ class Settings:
     stop_grace_seconds: float = _setting(120.0, "seconds between SIGTERM and SIGKILL of a stopped job")
     invocation_max_bytes: int = _setting(6 * 1024 * 1024, "largest body of InvokeEndpoint", least=1)
     invocation_timeout_seconds: float = _setting(60.0, "seconds a model may take to answer InvokeEndpoint")
+    invocation_stream_seconds: float = _setting(
+        480.0, "seconds that InvokeEndpointWithResponseStream may take, from its request to its last event"
+    )
     invocation_waiting: int = _setting(1000, "requests that may wait for a worker of one variant; more are throttled")
     model_max_gib: float = _setting(30.0, "what the archive of one model may unpack to, in GiB")
     replica_disk_gib: float = _setting(

@@ -262,10 +262,18 @@ class InvokingFront(RunningFront):
         return asyncio.run_coroutine_threadsafe(asked(), self.loop).result(20)
 
 
-def signed(body: bytes, name: str = "e", *, key: str = KEY, secret: str = SECRET, **headers: str) -> bytes:
+def signed(
+    body: bytes,
+    name: str = "e",
+    *,
+    key: str = KEY,
+    secret: str = SECRET,
+    operation: str = "invocations",
+    **headers: str,
+) -> bytes:
     """A whole request to invoke, as botocore signs it."""
     named = {header.replace("_", "-"): value for header, value in headers.items()} | {"Host": "front"}
-    request = AWSRequest("POST", f"http://front/endpoints/{name}/invocations", data=body, headers=named)
+    request = AWSRequest("POST", f"http://front/endpoints/{name}/{operation}", data=body, headers=named)
     SigV4Auth(Credentials(key, secret), "sagemaker", REGION).add_auth(request)
-    lines = [f"POST /endpoints/{name}/invocations HTTP/1.1", *(f"{n}: {v}" for n, v in request.headers.items())]
+    lines = [f"POST /endpoints/{name}/{operation} HTTP/1.1", *(f"{n}: {v}" for n, v in request.headers.items())]
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body

@@ -6,6 +6,7 @@ One request at a time. Every request it begins to work on is a line in the log. 
 """
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -93,6 +94,8 @@ class Worker:
                 connection.sendall(b"10000\r\n" + b"c" * 65536 + b"\r\n")
             connection.sendall(b"0\r\n\r\n")
             return True
+        if do == "stream":
+            return self.stream(connection, told)
         status, extra, answer = "200 OK", "", b""
         if do == "error":
             status, answer = f"{told['status']} Told", told.get("text", "wrong").encode()
@@ -106,6 +109,44 @@ class Worker:
         head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{extra}Content-Length: {len(answer)}\r\n\r\n"
         connection.sendall(head.encode() + answer)
         return True
+
+    def stream(self, connection, told):
+        """Parts one after the other, each as soon as its gate (a file) is there; then the end that was told."""
+        type_ = told.get("type", "text/plain")
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: {type_}\r\nX-Amzn-SageMaker-Custom-Attributes: from the model\r\n"
+        chunked = not told.get("plain")
+        connection.sendall(head.encode() + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n"))
+        for part, gate in zip(told["parts"], told.get("gates") or [""] * len(told["parts"]), strict=True):
+            while gate and not os.access(gate, os.F_OK):
+                time.sleep(0.01)
+            data = b"p" * part if isinstance(part, int) else part.encode()
+            connection.sendall(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+        end = told.get("end")
+        if end == "wait":
+            os.write(self.log, b"waits\n")
+            if connection.recv(1) == b"":
+                os.write(self.log, b"hung-up\n")
+            return False
+        if end == "forever":
+            os.write(self.log, b"waits\n")
+            connection.setblocking(False)
+            while True:
+                try:
+                    if connection.recv(1) == b"":
+                        os.write(self.log, b"hung-up\n")
+                        return False
+                except BlockingIOError:
+                    time.sleep(0.01)
+                with contextlib.suppress(BlockingIOError):
+                    connection.send(b"1\r\nx\r\n")
+        if end == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if end == "break":
+            return False
+        if chunked:
+            trailer = f"X-Sagebrush-Failure: {end}\r\n" if end else ""
+            connection.sendall(f"0\r\n{trailer}\r\n".encode())
+        return chunked
 
 
 if __name__ == "__main__":

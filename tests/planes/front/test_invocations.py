@@ -340,9 +340,9 @@ def test_what_names_another_model_is_refused_not_ignored(inferno: Start, header:
     assert around.workers[0].begun() == []
 
 
-def test_asynchronous_and_streaming_invocations_are_the_control_planes(inferno: Start) -> None:
+def test_asynchronous_and_bidirectional_invocations_are_the_control_planes(inferno: Start) -> None:
     around = serving(inferno)
-    for path in ("async-invocations", "invocations-response-stream"):
+    for path in ("async-invocations", "invocations-bidirectional-stream"):
         client = around.front.client()
         client.send(b"POST /endpoints/e/%b HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" % path.encode())
         assert client.echo()["plane"] == "control"

@@ -126,11 +126,15 @@ def test_headers_are_what_llhttp_says_they_are(headers: list[tuple[bytes, bytes]
 
 
 @pytest.mark.parametrize(
-    ("line", "authorization", "name"),
+    ("line", "authorization", "invoked"),
     [
-        ("POST /endpoints/e/invocations", SIGNED.format("sagemaker"), "e"),
-        ("POST /endpoints/e/invocations", "", "e"),
-        ("POST /endpoints/a%20b/invocations?x=1", "", "a b"),
+        ("POST /endpoints/e/invocations", SIGNED.format("sagemaker"), ("e", False)),
+        ("POST /endpoints/e/invocations", "", ("e", False)),
+        ("POST /endpoints/a%20b/invocations?x=1", "", ("a b", False)),
+        ("POST /endpoints/e/invocations-response-stream", SIGNED.format("sagemaker"), ("e", True)),
+        ("POST /endpoints/a%20b/invocations-response-stream?x=1", "", ("a b", True)),
+        ("POST /endpoints/e/invocations-response-stream", SIGNED.format("s3"), None),
+        ("POST /endpoints/e/invocations-response-streams", "", None),
         ("POST /endpoints/e/invocations", SIGNED.format("s3"), None),
         ("GET /endpoints/e/invocations", "", None),
         ("POST /endpoints/e/invocations/", "", None),
@@ -140,9 +144,9 @@ def test_headers_are_what_llhttp_says_they_are(headers: list[tuple[bytes, bytes]
         ("POST /endpoints/e/invocations?X-Amz-Credential=A%2F2%2Fr%2Fs3%2Faws4_request", "", None),
     ],
 )
-def test_the_endpoint_that_is_invoked(line: str, authorization: str, name: str | None) -> None:
+def test_the_endpoint_that_is_invoked(line: str, authorization: str, invoked: tuple[str, bool] | None) -> None:
     given_ = f"Authorization: {authorization}\r\n" if authorization else ""
-    assert invoked_endpoint(parse_request_head(f"{line} HTTP/1.1\r\nHost: x\r\n{given_}\r\n".encode())) == name
+    assert invoked_endpoint(parse_request_head(f"{line} HTTP/1.1\r\nHost: x\r\n{given_}\r\n".encode())) == invoked
 
 
 ANSWERS = [
@@ -167,6 +171,21 @@ def test_an_answer_is_the_same_in_whatever_pieces_it_comes(case: tuple[bytes, by
             answer.feed(data[at : at + cut])
             at += cut
     assert (answer.done, answer.body, answer.reusable) == (True, body, reusable)
+
+
+@given(st.lists(st.integers(1, 30), max_size=60))
+def test_a_failure_after_the_last_chunk_is_read_in_whatever_pieces_it_comes(cuts: list[int]) -> None:
+    data = (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegun\r\n0\r\n"
+        b"X-Other: 1\r\nX-Sagebrush-Failure:  KeyError: no (inference.py:3)\r\n\r\n"
+    )
+    answer, at = Answer(), 0
+    for cut in [*cuts, len(data)]:
+        if at < len(data):
+            assert answer.failure is None
+            answer.feed(data[at : at + cut])
+            at += cut
+    assert (answer.done, answer.body, answer.failure) == (True, b"begun", b"KeyError: no (inference.py:3)")
 
 
 @given(st.binary(max_size=300))

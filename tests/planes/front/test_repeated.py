@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sagebrush.planes.front.heads import END, BadHead, parse_request_head
 from sagebrush.planes.front.invocations.repeated import RepeatedHead, Repetitions, remember
 from sagebrush.planes.front.invocations.worker import forwarded_lines
-from sagebrush.planes.front.routing import invoked_endpoint
+from sagebrush.planes.front.routing import Invoked, invoked_endpoint
 from sagebrush.substrate.wire import everyday
 from tests.planes.front.invoking import KEY, SECRET
 
@@ -47,7 +47,7 @@ def learned(data: bytes) -> RepeatedHead:
     head = parse_request_head(raw)
     claim = everyday.read(head.joined, "sagemaker")
     assert claim is not None
-    known = remember(head, claim, (KEY, None, "arn", b"127.0.0.1"), "e")
+    known = remember(head, claim, (KEY, None, "arn", b"127.0.0.1", "sagemaker:InvokeEndpoint"), Invoked("e", False))
     assert known is not None
     return known
 
@@ -59,7 +59,7 @@ def the_long_way(data: bytes) -> bool:
         head = parse_request_head(raw)
     except BadHead:
         return False
-    if invoked_endpoint(head) != "e" or head.chunked or head.content_length != len(body):
+    if invoked_endpoint(head) != Invoked("e", False) or head.chunked or head.content_length != len(body):
         return False
     claim = everyday.read(head.joined, "sagemaker")
     digest = hashlib.sha256(body).hexdigest()
@@ -71,7 +71,7 @@ def test_a_request_that_differs_in_attempt_moment_length_and_body_is_known_again
     other = request(b"[3, 4]", attempt="ffffffff-3965-4453-b403-0184ef9f3f60")
     assert the_long_way(other)
     assert known.payload(other, SECRET, NOW) == b"[3, 4]"
-    assert known.forwarded == forwarded_lines(parse_request_head(split(other)[0]))
+    assert known.forwarded == forwarded_lines(parse_request_head(split(other)[0]), False)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_heads_that_say_more_about_the_body_are_not_remembered(more: dict[str, s
     )
     claim = everyday.read(head.joined, "sagemaker")
     assert claim is not None
-    assert remember(head, claim, (KEY, None, "arn", b""), "e") is None
+    assert remember(head, claim, (KEY, None, "arn", b"", "sagemaker:InvokeEndpoint"), Invoked("e", False)) is None
 
 
 @settings(max_examples=600, deadline=None)
@@ -140,6 +140,6 @@ def test_a_client_that_never_repeats_itself_is_no_longer_listened_to() -> None:
         head = parse_request_head(split(request(X_Thing="x" * length))[0])
         claim = everyday.read(head.joined, "sagemaker")
         assert claim is not None
-        repetitions.learn(head, claim, (KEY, None, "arn", b""), "e")
+        repetitions.learn(head, claim, (KEY, None, "arn", b"", "sagemaker:InvokeEndpoint"), Invoked("e", False))
     assert repetitions.find(request(X_Thing="x" * 39)) is None
     assert repetitions.find(request(X_Thing="x" * 15)) is not None

@@ -82,7 +82,7 @@ def output_fn(prediction, accept, context):
         ("object()", (500, b"transform_fn returned an object, which cannot be sent as application/json", None)),
         ("None", (500, b"transform_fn returned None, which cannot be sent", None)),
         ("({1}, 'text/csv')", (500, b"transform_fn returned a set, which cannot be sent as text/csv", None)),
-        ("iter(())", (500, b"transform_fn returned a tuple_iterator", None)),
+        ("iter([{1}])", (500, b"transform_fn yielded set as part 1", None)),
     ],
 )
 def test_results_of_every_kind(start: Start, result: str, told: tuple[int, bytes, str | None]) -> None:

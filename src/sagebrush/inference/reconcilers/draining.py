@@ -60,8 +60,9 @@ class Drainer:
         if replica.ready_us is not None:
             waited = deployment.platform.clock.now_us() - (replica.drained_us or 0)
             quiet = routed is not None and not routed.outstanding.get(replica.id)
-            setting = deployment.platform.settings.invocation_timeout_seconds
-            if not quiet and waited < patience_us(replica, setting):
+            settings = deployment.platform.settings
+            longest = max(settings.invocation_timeout_seconds, settings.invocation_stream_seconds)
+            if not quiet and waited < patience_us(replica, longest):
                 return False
         grace = GRACE_SECONDS if replica.ready_us is not None else _NEVER_SERVED_SECONDS
         faultpoints.reach(BEFORE_TERMINATE)

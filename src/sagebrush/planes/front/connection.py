@@ -14,7 +14,7 @@ from sagebrush.planes.front.framing import Body
 from sagebrush.planes.front.heads import END, BadHead, RequestHead, parse_request_head
 from sagebrush.planes.front.invocations.grants import GrantKey
 from sagebrush.planes.front.invocations.repeated import Repetitions
-from sagebrush.planes.front.routing import INTERNAL_PAGES, invoked_endpoint, plane_of
+from sagebrush.planes.front.routing import INTERNAL_PAGES, Invoked, invoked_endpoint, plane_of
 from sagebrush.substrate.wire.everyday import Everyday
 
 if TYPE_CHECKING:
@@ -305,11 +305,11 @@ class ClientConnection(asyncio.Protocol):
         if rest:
             self._exchange_data(rest)
 
-    def learn(self, head: RequestHead, claim: Everyday, key: GrantKey, name: str) -> None:
+    def learn(self, head: RequestHead, claim: Everyday, key: GrantKey, invoked: Invoked) -> None:
         """A request was verified: the next one may take the short way."""
         if self.repetitions is None:
             self.repetitions = Repetitions()
-        self.repetitions.learn(head, claim, key, name)
+        self.repetitions.learn(head, claim, key, invoked)
 
     def _repeated(self, data: bytes) -> bool:
         """Take the short way with a request that repeats an earlier one; False when it does not, or not quite."""
@@ -322,7 +322,7 @@ class ClientConnection(asyncio.Protocol):
         if payload is None:
             return False
         self.repetitions.known()
-        invocation = invocations.begin(self, repeated.head, repeated.name)
+        invocation = invocations.begin(self, repeated.head, repeated.invoked)
         self.phase = "exchange"
         self.exchange = invocation
         invocation.repeat(payload, repeated.forwarded)
@@ -330,8 +330,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _exchange_for(self, head: RequestHead) -> ClientExchange | None:
         door = self.door
-        if self._plane is None and door.invocations is not None and (name := invoked_endpoint(head)) is not None:
-            return door.invocations.begin(self, head, name)
+        if self._plane is None and door.invocations is not None and (invoked := invoked_endpoint(head)) is not None:
+            return door.invocations.begin(self, head, invoked)
         if head.target.startswith(INTERNAL_PAGES):
             self.answer(404, "NotFound", "There is no such page.", shape="json")
             return None

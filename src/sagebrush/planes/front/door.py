@@ -18,6 +18,9 @@ from sagebrush.planes.front.proxy import ConnectProxy
 from sagebrush.planes.front.routing import CONTROL, OBJECTS
 from sagebrush.substrate.clock import Clock
 
+#: For the last event of streams that are broken off to leave.
+_LAST_WORDS_SECONDS = 0.1
+
 
 class FrontDoor:
     """Accepts connections on listening sockets and serves them from the two planes.
@@ -52,7 +55,7 @@ class FrontDoor:
     async def serve_invocations(
         self, *, rules: Rules, snapshot: Path, root: Path, clock: Clock, page: socket.socket | None = None
     ) -> None:
-        """Answer InvokeEndpoint here, by the routes in ``snapshot``; ``page`` listens for the platform's questions."""
+        """Answer InvokeEndpoint, streams too, by the routes in ``snapshot``; ``page`` listens for our own questions."""
         control = self.backends[CONTROL]
         self.invocations = Invocations(rules=rules, snapshot_file=snapshot, root=root, control=control, clock=clock)
         await self.invocations.start(page)
@@ -80,6 +83,8 @@ class FrontDoor:
             if not self.connections:
                 break
             await asyncio.sleep(0.02)
+        if self.invocations is not None and self.invocations.break_off():
+            await asyncio.sleep(_LAST_WORDS_SECONDS)
         for connection in tuple(self.connections):
             connection.abort()
         if self.invocations is not None:

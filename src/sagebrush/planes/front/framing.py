@@ -65,15 +65,29 @@ class EndlessBody:
 class ChunkedBody:
     """A chunked body: chunk sizes, data, trailers. Lines must end in CRLF, as llhttp demands too.
 
-    With ``decode`` the payload is also collected in :attr:`decoded`; who takes it clears it. ``frugal``: a body that is
+    With ``decode`` the payload is also collected in :attr:`decoded`; who takes it clears it. What stands after the last
+    chunk is in :attr:`trailers`, a line each. ``frugal``: a body that is
     mostly framing is refused.
     """
 
-    __slots__ = ("_bytes", "_chunks", "_decode", "_frugal", "_left", "_line", "_state", "_trailers", "decoded", "done")
+    __slots__ = (
+        "_bytes",
+        "_chunks",
+        "_decode",
+        "_frugal",
+        "_left",
+        "_line",
+        "_state",
+        "_trailers_size",
+        "decoded",
+        "done",
+        "trailers",
+    )
 
     def __init__(self, *, decode: bool = False, frugal: bool = False) -> None:
         self.done = False
         self.decoded = bytearray()
+        self.trailers: list[bytes] = []
         self._decode = decode
         self._frugal = frugal
         self._chunks = 0
@@ -81,7 +95,7 @@ class ChunkedBody:
         self._state = "size"
         self._line = b""
         self._left = 0
-        self._trailers = 0
+        self._trailers_size = 0
 
     def take(self, data: bytes) -> int:
         position = 0
@@ -152,7 +166,9 @@ class ChunkedBody:
                 raise BadBody("a chunk is longer than its size says")
             self._state = "size"
         else:
-            self._trailers += len(line)
-            if self._trailers > _MAX_TRAILERS:
+            self._trailers_size += len(line)
+            if self._trailers_size > _MAX_TRAILERS:
                 raise BadBody("the trailers are too long")
+            if line:
+                self.trailers.append(line)
             self.done = not line

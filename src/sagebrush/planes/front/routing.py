@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from sagebrush.planes.front.heads import RequestHead
@@ -32,26 +32,35 @@ _UNSIGNED_REST: Final = re.compile(
 
 _SAGEMAKER: Final = b"/sagemaker/aws4_request,"
 _REMEMBERED_LENGTH: Final = 256
-_INVOCATIONS: Final = re.compile(rb"/endpoints/([^/]+)/invocations")
+_INVOCATIONS: Final = re.compile(rb"/endpoints/([^/]+)/invocations(-response-stream)?")
 
 
-def invoked_endpoint(head: RequestHead) -> str | None:
-    """The name of the endpoint that is invoked, percent-decoded; None for any other request."""
+class Invoked(NamedTuple):
+    """An endpoint's name, percent-decoded, and whether the answer is wanted as a stream of events."""
+
+    name: str
+    streams: bool
+
+
+def invoked_endpoint(head: RequestHead) -> Invoked | None:
+    """The endpoint that is invoked; None for any other request."""
     target = head.target
     if head.method != b"POST" or not target.startswith(b"/endpoints/"):
         return None
-    name = _named(target) if len(target) < _REMEMBERED_LENGTH else _named.__wrapped__(target)
-    if name is None or b"x-amz-target" in head.names:
+    invoked = _named(target) if len(target) < _REMEMBERED_LENGTH else _named.__wrapped__(target)
+    if invoked is None or b"x-amz-target" in head.names:
         return None
     # The common case first, without taking the header apart.
     signed = _SAGEMAKER in head.names.get(b"authorization", b"")
-    return name if signed or plane_of(head) == CONTROL else None
+    return invoked if signed or plane_of(head) == CONTROL else None
 
 
 @lru_cache(maxsize=1024)
-def _named(target: bytes) -> str | None:
+def _named(target: bytes) -> Invoked | None:
     found = _INVOCATIONS.fullmatch(target.partition(b"?")[0])
-    return None if found is None else unquote(found[1].decode("latin-1"), errors="replace")
+    if found is None:
+        return None
+    return Invoked(unquote(found[1].decode("latin-1"), errors="replace"), found[2] is not None)
 
 
 def plane_of(head: RequestHead) -> str:

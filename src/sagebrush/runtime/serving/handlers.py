@@ -7,10 +7,10 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import GeneratorType, ModuleType
 from typing import Any, NamedTuple
 
 from sagebrush.runtime import aws_modules
@@ -18,6 +18,7 @@ from sagebrush.runtime.outcome import UserError
 from sagebrush.runtime.serving import codecs
 from sagebrush.runtime.serving.context import Context
 from sagebrush.runtime.serving.http import Request
+from sagebrush.runtime.serving.streaming import Nonsense, Parts
 
 _Handler = Callable[..., Any]
 _GROUP = ("input_fn", "predict_fn", "output_fn")
@@ -40,16 +41,12 @@ _TEXTS = frozenset({"application/json", "text/csv"})
 
 
 class Answer(NamedTuple):
-    """What goes back."""
+    """What goes back: all of it, or parts that are still to be made."""
 
-    body: bytes
+    body: bytes | Parts
     content_type: str
     status: int = 200
     headers: Mapping[str, str] | None = None
-
-
-class Nonsense(Exception):
-    """A handler returned what cannot be sent."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +124,7 @@ class Handlers:
         self._wants_text = bool(own["transform_fn"] or own["input_fn"])
         self._input = own["input_fn"] or defaults.input_fn
         self._output = own["output_fn"] or defaults.output_fn
+        self._output_is_default = own["output_fn"] is None
         self._predict = own["predict_fn"] or defaults.predict_fn
         if not self._transform and not self._predict:
             _missing("predict_fn (or transform_fn)", where)
@@ -152,7 +150,10 @@ class Handlers:
             result = self._transform(self.model, data, content_type, accept)
         else:
             assert self._predict is not None
-            result = self._output(self._predict(self._input(data, content_type), self.model), accept)
+            result = self._predict(self._input(data, content_type), self.model)
+            # Without an output_fn of the user's own what predict_fn yields goes out as it is.
+            if not (self._output_is_default and isinstance(result, GeneratorType)):
+                result = self._output(result, accept)
         body, content_type = self._sendable(result, accept)
         return Answer(body, content_type, context.status, context.headers)
 
@@ -169,16 +170,21 @@ class Handlers:
         own: _Handler = function
         return own
 
-    def _sendable(self, result: Any, accept: str) -> tuple[bytes, str]:
-        content_type = self._context.content_type or accept
+    def _sendable(self, result: Any, accept: str) -> tuple[bytes | Parts, str]:
+        told: str | None = None
         if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], str):
-            result, content_type = result
+            result, told = result
+        parts = self._begun(result) if isinstance(result, Iterator) else None
+        content_type = self._context.content_type or accept if told is None else told
+        body: bytes | Parts
         if isinstance(result, bytes):
             body = result
         elif isinstance(result, str):
             body = result.encode()
         elif isinstance(result, bytearray | memoryview):
             body = bytes(result)
+        elif parts is not None:
+            body = parts
         elif hasattr(result, "get_data") and hasattr(result, "status_code"):
             body, content_type = self._unwrapped(result)
         else:
@@ -186,6 +192,12 @@ class Handlers:
         if not content_type.isprintable() or len(content_type) > _LONGEST_CONTENT_TYPE:
             raise Nonsense(f"{self._source} returned {content_type[:100]!r} as content type.")
         return body, content_type
+
+    def _begun(self, result: Iterator[Any]) -> bytes | Parts:
+        """An answer that is made part by part, with its first part: till then it can set status, type and headers."""
+        passed_on = self._output_is_default and not self._transform
+        parts = Parts(result, "predict_fn" if passed_on else self._source)
+        return parts if parts.begin() else b""
 
     def _unwrapped(self, response: Any) -> tuple[bytes, str]:
         """A ``worker.Response``, ours or one of Flask's: its status and headers go with the answer."""

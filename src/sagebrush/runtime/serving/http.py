@@ -7,6 +7,7 @@ up the others.
 from __future__ import annotations
 
 import http
+import select
 import socket
 from collections.abc import Mapping
 from functools import lru_cache
@@ -18,6 +19,9 @@ _REMEMBERED = 1024
 #: How long the front door may take no byte of an answer.
 _SEND_SECONDS = 30.0
 _REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+#: A trailer, which the front door reads, and how long it may be.
+_FAILURE = b"X-Sagebrush-Failure"
+_MOST_FAILURE = 1000
 #: Headers of an answer that handlers do not decide on.
 _OWN_HEADERS = frozenset({"content-length", "content-type", "connection", "transfer-encoding", "date", "server"})
 
@@ -136,6 +140,49 @@ class Connection:
             else:
                 self._send(head)
                 self._send(body)
+        except OSError as error:
+            raise Closed from error
+
+    def begin(self, status: int, content_type: str, headers: Mapping[str, str] | None = None, *, last: bool) -> None:
+        """Write the head of an answer whose parts follow, by :meth:`part`, until :meth:`end`. Raises Closed."""
+        self._write(
+            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n%b%b\r\n"
+            % (
+                status,
+                _REASONS.get(status, b"Unknown"),
+                content_type.encode("latin-1", "replace"),
+                _lines(headers) if headers else b"",
+                b"Connection: close\r\n" if last else b"",
+            )
+        )
+
+    def part(self, data: bytes) -> None:
+        """Write a part, however long the front door takes nothing. Raises Closed, also when nobody wants the rest."""
+        self._write(b"%x\r\n%b\r\n" % (len(data), data))
+        try:
+            gone = not self._peer.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return  # The usual: it is there, and says nothing while it listens.
+        except OSError as error:
+            raise Closed from error
+        if gone:
+            raise Closed
+
+    def end(self, failure: str = "") -> None:
+        """The last part was written; ``failure`` says in one line why it is not what should have been the last."""
+        trailer = b"%b: %b\r\n" % (_FAILURE, _one_line(failure)[:_MOST_FAILURE].encode()) if failure else b""
+        self._write(b"0\r\n%b\r\n" % trailer)
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                try:
+                    rest = rest[self._peer.send(rest) :]
+                except BlockingIOError:
+                    waiting = select.poll()
+                    waiting.register(self._peer, select.POLLOUT)
+                    waiting.poll()
         except OSError as error:
             raise Closed from error
 

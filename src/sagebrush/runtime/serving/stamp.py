@@ -37,7 +37,12 @@ class Stamp:
         self._words[2] = 1
 
     def begin(self) -> None:
+        """A request, or the next part of its answer, is worked on from now on."""
         self._words[0] = time.monotonic_ns()
+
+    def rest(self) -> None:
+        """The client is waited for, which nobody holds against the model."""
+        self._words[0] = 0
 
     def end(self) -> None:
         self._words[0] = 0

@@ -12,10 +12,12 @@ import sys
 import traceback
 
 from sagebrush.runtime import outcome
+from sagebrush.runtime.serving import streaming
 from sagebrush.runtime.serving.codecs import Refused
-from sagebrush.runtime.serving.handlers import Answer, Handlers, Nonsense
+from sagebrush.runtime.serving.handlers import Answer, Handlers
 from sagebrush.runtime.serving.http import BadRequest, Closed, Connection, Request
 from sagebrush.runtime.serving.stamp import Stamp
+from sagebrush.runtime.serving.streaming import Nonsense, Parts
 
 _TEXT = "text/plain; charset=utf-8"
 _PONG = Answer(b"", _TEXT)
@@ -86,7 +88,11 @@ class Worker:
             body, content_type, status, headers = _NOT_FOUND
         last = self._stopping or self._worn or request.headers.get(b"connection", b"").lower() == b"close"
         try:
-            connection.answer(status, content_type, body, headers, last=last)
+            if isinstance(body, Parts):
+                connection.begin(status, content_type, headers, last=last)
+                connection.end(self._stream(connection, body))
+            else:
+                connection.answer(status, content_type, body, headers, last=last)
         finally:
             self._stamp.end()
         if last:
@@ -96,31 +102,40 @@ class Worker:
         """The handlers' answer, or what went wrong in one line; user code may raise anything, also SystemExit."""
         try:
             return self._handlers.answer(request)
-        except Refused as error:
-            return Answer(str(error).encode("utf-8", "replace"), _TEXT, error.status)
-        except Nonsense as error:
+        except BaseException as error:
+            status, line = self._failed(error)
+            return Answer(line.encode("utf-8", "replace"), _TEXT, status)
+
+    def _stream(self, connection: Connection, parts: Parts) -> str:
+        """Send the parts as they are made; why they ended too early, in one line. Raises Closed."""
+        try:
+            streaming.send(connection, parts, self._stamp)
+        except Closed:
+            raise
+        except BaseException as error:
+            return self._failed(error)[1]
+        return ""
+
+    def _failed(self, error: BaseException) -> tuple[int, str]:
+        """Status and line for the client; what more there is to say goes to the log."""
+        if isinstance(error, Refused):
+            return error.status, str(error)
+        if isinstance(error, Nonsense):
             print(error, file=sys.stderr, flush=True)
-            return Answer(str(error).encode("utf-8", "replace"), _TEXT, 500)
-        except MemoryError as error:
+            return 500, str(error)
+        if isinstance(error, MemoryError):
             # What filled the memory may be kept by the user's code: a new worker begins without it.
             self._worn = True
             print("The worker ran out of memory; another one takes its place.", file=sys.stderr, flush=True)
-            return _failed(error)
-        except BaseException as error:
-            return _failed(error)
+        outcome.print_traceback(error)
+        # The toolkit's errors bring a status of their own.
+        status = getattr(error, "status_code", None)
+        return status if isinstance(status, int) and 400 <= status < 600 else 500, told(error)
 
     def _drop(self, connection: Connection) -> None:
         if self._connections.pop(connection.fileno(), None) is not None:
             self._poll.unregister(connection)
             connection.close()
-
-
-def _failed(error: BaseException) -> Answer:
-    """The traceback to the log, one line to the client. The toolkit's errors bring a status of their own."""
-    outcome.print_traceback(error)
-    status = getattr(error, "status_code", None)
-    status = status if isinstance(status, int) and 400 <= status < 600 else 500
-    return Answer(told(error).encode("utf-8", "replace"), _TEXT, status)
 
 
 def told(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """InvokeEndpoint, answered at the front door: from the client's socket to a worker of the model and back.
 
     invocation    one request: read whole, authenticated, routed, asked, answered. Start reading here
+    response_stream  the same, answered as a stream of events; parts: those events
     service       what they share: built once by the process, :class:`~.service.Invocations`
     snapshot      the routing snapshot that the control plane writes; fleet: what is alive of it here
     variant       a production variant: which worker is asked next, and who waits

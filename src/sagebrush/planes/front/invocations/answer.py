@@ -12,6 +12,8 @@ __all__ = ["Answer", "AnswerHead", "BadBody", "BadHead"]
 
 _MAX_HEAD: Final = 64 * 1024
 _REMEMBERED: Final = 1024
+#: After the last chunk of our own workers: the handlers went wrong in the middle of what they had begun to answer.
+_FAILURE: Final = b"x-sagebrush-failure:"
 _CONTROL: Final = bytes(code for code in (*range(32), 127) if code != 9)
 
 
@@ -35,6 +37,8 @@ class Answer:
     begun = False
     done = False
     reusable = True
+    #: Why a chunked answer is not complete although it ends in good order.
+    failure: bytes | None = None
     _raw = b""
     _body: Body
     _chunks: ChunkedBody | None = None
@@ -134,6 +138,10 @@ class Answer:
             self.pieces.append(data if used == len(data) else data[:used])
             self.size += used
         self.done = body.done
+        if body.done and self._chunks is not None:
+            for line in self._chunks.trailers:
+                if line.lower().startswith(_FAILURE):
+                    self.failure = line[len(_FAILURE) :].strip()
         if used < len(data):
             self.reusable = False
 

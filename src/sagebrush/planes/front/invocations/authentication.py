@@ -40,14 +40,14 @@ class Authentication:
         """The claim, where it is an everyday one."""
         return self._everyday
 
-    def key(self, resource: str, source_ip: bytes) -> GrantKey:
+    def key(self, action: str, resource: str, source_ip: bytes) -> GrantKey:
         """What to ask the control plane."""
         if self._everyday is not None:
             token = self._head.joined.get(b"x-amz-security-token")
-            return self._everyday.access_key_id, token or None, resource, source_ip
+            return self._everyday.access_key_id, token or None, resource, source_ip, action
         text = self._claim.session_token
         token = text.encode("utf-8", "replace") if text else None
-        return self._claim.access_key_id, token, resource, source_ip
+        return self._claim.access_key_id, token, resource, source_ip, action
 
     def check_key(self, grant: Grant) -> None:
         """Return when the key is one of the platform's, whatever the signature. Raises CallerError."""

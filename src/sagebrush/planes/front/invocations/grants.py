@@ -22,7 +22,6 @@ from sagebrush.substrate.errors import CallerError
 
 log = logging.getLogger(__name__)
 
-_ACTION: Final = "sagemaker:InvokeEndpoint"
 _REMEMBERED: Final = 4096
 #: A refusal is asked again after this long: a permission that was given should soon work.
 _REFUSAL_SECONDS: Final = 1.0
@@ -36,8 +35,8 @@ _FIRST_SECONDS: Final = 20.0
 _MOST_QUESTIONS: Final = 200
 
 
-#: What is asked: access key id, session token, resource, source address.
-GrantKey = tuple[str, bytes | None, str, bytes]
+#: What is asked: access key id, session token, resource, source address, action.
+GrantKey = tuple[str, bytes | None, str, bytes, str]
 
 
 @dataclass(slots=True)
@@ -133,12 +132,12 @@ class Grants:
             log.warning("the control plane gives no grants just now: %s", reason)
 
     async def _asked(self, key: GrantKey, *, hold: bool) -> Grant:
-        access_key_id, token, resource, source_ip = key
+        access_key_id, token, resource, source_ip, action = key
         body = json.dumps(
             {
                 "access_key_id": access_key_id,
                 "session_token": None if token is None else token.decode("utf-8", "replace"),
-                "action": _ACTION,
+                "action": action,
                 "resource": resource,
                 "source_ip": source_ip.decode("latin-1"),
             }

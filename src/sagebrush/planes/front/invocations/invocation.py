@@ -21,6 +21,7 @@ from sagebrush.planes.front.invocations.lane import Break, Lane
 from sagebrush.planes.front.invocations.responses import answer_head, connection_option, error_response
 from sagebrush.planes.front.invocations.variant import Variant
 from sagebrush.planes.front.invocations.worker import Worker, forwarded_lines, request_head
+from sagebrush.planes.front.routing import Invoked
 from sagebrush.substrate.arns import build
 from sagebrush.substrate.errors import CallerError
 
@@ -48,7 +49,7 @@ class Invocation:
     """The exchange of one client with one worker, in this order: read, verify, route, wait, ask, answer.
 
     ``client`` becomes None when the client has left or has been answered; the worker's answer is then read to its end
-    and thrown away, because a worker cannot be told to stop.
+    and thrown away, because a worker cannot be told to stop (but between the parts of an answer, where it makes parts).
     """
 
     #: What the client's connection asks of an exchange: this one has a deadline of its own.
@@ -56,6 +57,10 @@ class Invocation:
     arrives_by = math.inf
     splicing = False
     response = None
+
+    #: What the caller has to be allowed to do, and whether the answer goes back as a stream of events.
+    action = "sagemaker:InvokeEndpoint"
+    streams = False
 
     # Set when they become something else: there is one of these for each request.
     deadline = math.inf
@@ -159,7 +164,7 @@ class Invocation:
             return client is not None
         try:
             claimed = Authentication(self.head, "", service.now())
-            key = claimed.key(self._resource(), client.source_ip)
+            key = claimed.key(self.action, self._resource(), client.source_ip)
             grant = service.grants.known(key)
             if grant is not None:
                 claimed.check_key(grant)
@@ -220,7 +225,7 @@ class Invocation:
         assert client is not None
         try:
             claimed = Authentication(self.head, digest, self._service.now())
-            key = claimed.key(self._resource(), client.source_ip)
+            key = claimed.key(self.action, self._resource(), client.source_ip)
             grant = self._service.grants.known(key)
             if grant is not None:
                 claimed.check(grant)
@@ -234,7 +239,7 @@ class Invocation:
 
     def _allowed(self, client: ClientConnection, claimed: Authentication, key: GrantKey) -> None:
         if claimed.plain is not None:
-            client.learn(self.head, claimed.plain, key, self._name)
+            client.learn(self.head, claimed.plain, key, Invoked(self._name, self.streams))
         self.route()
 
     def _granted(self, claimed: Authentication, key: GrantKey, grant: Grant | None) -> None:
@@ -282,12 +287,16 @@ class Invocation:
         self._endpoint, self._variant = endpoint, variant
         now = service.loop.time()
         if self.deadline == math.inf:
-            self.deadline = now + variant.timeout_seconds
+            self.deadline = now + self._seconds(variant)
         if not self._request_head:
-            self._request_head = request_head(len(self._payload), forwarded_lines(self.head))
+            self._request_head = request_head(len(self._payload), forwarded_lines(self.head, self.streams))
         if not variant.begin(self, now, service.rules.waiting):
             variant.counts.current.client_errors += 1
             self._refuse(responses.throttled())
+
+    def _seconds(self, variant: Variant) -> float:
+        """How long this may take, from now to the end of the answer."""
+        return variant.timeout_seconds
 
     def _unwanted(self) -> CallerError | None:
         """What the head asks for and cannot have."""
@@ -359,16 +368,23 @@ class Invocation:
         if not 200 <= status < 300:
             self._fail(status, answer.body, server_error=status >= 500)
             return
+        if answer.failure is not None:
+            self._fail(500, answer.failure, server_error=True)
+            return
         self._count_model(ended_us)
         if self._client is None:
             return
-        if self._streaming:
-            self._pass_on(answer)
-            if self._chunked_answer:
-                self._client.write(b"0\r\n\r\n")
-        else:
-            self._send(answer)
+        self._complete(answer, self._client)
         self._finish()
+
+    def _complete(self, answer: Answer, client: ClientConnection) -> None:
+        """The client gets what it does not have of an answer that is complete."""
+        if not self._streaming:
+            self._send(answer)
+            return
+        self._pass_on(answer)
+        if self._chunked_answer:
+            client.write(b"0\r\n\r\n")
 
     def answer_grows(self, lane: Lane) -> None:
         """A part of a long answer is there. Beyond what we hold, the worker waits for the client."""
@@ -376,6 +392,7 @@ class Invocation:
         assert answer.head is not None
         if client is None:
             answer.pieces.clear()
+            lane.hang_up()  # What nobody waits for may have no end: handlers can make their answers part by part.
         elif not 200 <= answer.head.status < 300:
             if answer.size > _MESSAGE_BYTES and len(answer.pieces) > 1:
                 answer.pieces[:] = [answer.body[:_MESSAGE_BYTES]]
@@ -436,6 +453,10 @@ class Invocation:
                 current.client_errors += 1
             if self._asked_us:
                 self._count_model(self._service.monotonic_us())
+        self._tell_failure(status, body)
+
+    def _tell_failure(self, status: int, body: bytes) -> None:
+        """The client learns that the model failed."""
         rules = self._service.rules
         if self._streaming and self._client is not None:
             self._client.abort()  # The client must notice that the answer is cut short.

@@ -13,6 +13,7 @@ A worker acts on a request when it has all of it; so the first two are safe.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from enum import Enum, auto
@@ -66,6 +67,7 @@ class Lane:
 
     __slots__ = (
         "_connection",
+        "_hung_up",
         "_loop",
         "_paused",
         "_unwritten",
@@ -87,6 +89,7 @@ class Lane:
         self._loop = loop
         self._unwritten: list[memoryview] = []
         self._paused = False
+        self._hung_up = False
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             # On a Unix socket this never waits: there is room in the backlog, or an error.
@@ -98,6 +101,9 @@ class Lane:
 
     def ask(self, head: bytes, body: bytes, asker: Asker) -> bool:
         """Send a request; False when the connection had ended before (it is closed then)."""
+        if self._hung_up:
+            self.close()
+            return False
         self.answer = Answer()
         try:
             if len(body) <= _JOIN_BYTES:
@@ -132,6 +138,20 @@ class Lane:
     def abandon(self) -> None:
         """End the connection in the middle of its request: the asker does not want to wait any longer."""
         self._free(reusable=False)
+
+    def hang_up(self) -> bool:
+        """Tell the worker that nobody wants the rest of its answer; what it still says is read to the end.
+
+        False when it has not been asked whole, or is gone: then there is nobody to tell.
+        """
+        if self.closed or self._unwritten:
+            return False
+        if not self._hung_up:
+            self._hung_up = True
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+        self.read(True)
+        return True
 
     def close(self) -> None:
         """End the connection; nobody is told."""

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from sagebrush.planes.front.heads import END, HEADER, RequestHead
 from sagebrush.planes.front.invocations.grants import GrantKey
 from sagebrush.planes.front.invocations.worker import forwarded_lines
+from sagebrush.planes.front.routing import Invoked
 from sagebrush.substrate.wire import everyday
 from sagebrush.substrate.wire.everyday import Everyday
 
@@ -60,18 +61,17 @@ class RepeatedHead:
         "_signature",
         "forwarded",
         "head",
+        "invoked",
         "key",
-        "name",
         "size",
     )
 
-    def __init__(self, head: RequestHead, claim: Everyday, key: GrantKey, name: str, places: dict[bytes, Place]):
+    def __init__(self, head: RequestHead, claim: Everyday, key: GrantKey, invoked: Invoked, places: dict[bytes, Place]):
         self.head = head
         self.key = key
-        #: Of the endpoint.
-        self.name = name
+        self.invoked = invoked
         #: What of the head the worker gets.
-        self.forwarded = forwarded_lines(head)
+        self.forwarded = forwarded_lines(head, invoked.streams)
         self.size = len(head.raw)
         self._claim = claim
         self._date = places[_DATE]
@@ -134,19 +134,19 @@ class Repetitions:
         """A head was known again: to remember heads is worth while here."""
         self._lessons = _LESSONS
 
-    def learn(self, head: RequestHead, claim: Everyday, key: GrantKey, name: str) -> None:
-        """Remember a head that was verified by ``claim`` and invokes the endpoint ``name``, if it is a plain one."""
+    def learn(self, head: RequestHead, claim: Everyday, key: GrantKey, invoked: Invoked) -> None:
+        """Remember a head that was verified by ``claim``, if it is a plain one."""
         if not self._lessons:
             return  # Each head is another: this client does not repeat itself.
         self._lessons -= 1
         if len(self._heads) >= _MOST_HEADS:
             self._heads.clear()
-        learned = remember(head, claim, key, name)
+        learned = remember(head, claim, key, invoked)
         if learned is not None:
             self._heads[learned.size] = learned
 
 
-def remember(head: RequestHead, claim: Everyday, key: GrantKey, name: str) -> RepeatedHead | None:
+def remember(head: RequestHead, claim: Everyday, key: GrantKey, invoked: Invoked) -> RepeatedHead | None:
     """How a head that was verified by ``claim`` is known again; None when it is not of the plain kind."""
     if len(head.raw) > _LONGEST_HEAD or head.joined is not head.names or head.chunked or head.expects_continue:
         return None
@@ -159,7 +159,7 @@ def remember(head: RequestHead, claim: Everyday, key: GrantKey, name: str) -> Re
             places[header] = Place(place.end - _SIGNATURE, place.end)
         elif header in (_DATE, _LENGTH, _ATTEMPT):
             places[header] = place
-    return RepeatedHead(head, claim, key, name, places)
+    return RepeatedHead(head, claim, key, invoked, places)
 
 
 def _between(raw: bytes, places: dict[bytes, Place]) -> list[tuple[int, bytes]]:

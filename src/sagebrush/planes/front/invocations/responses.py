@@ -12,6 +12,7 @@ from random import getrandbits
 from typing import Any, Final
 
 from sagebrush.substrate.errors import CallerError
+from sagebrush.substrate.wire.event_messages import CONTENT_TYPE
 
 _REASONS: Final = {
     400: "Bad Request",
@@ -53,6 +54,25 @@ def answer_head(
         getrandbits(128),
         _after_request_id(variant, content_type, custom_attributes, length, option),
     )
+
+
+def stream_head(
+    variant: str, content_type: bytes, custom_attributes: bytes | None, *, chunked: bool, option: bytes
+) -> bytes:
+    """The head in front of a stream of events; what the model says of its content has a header of its own."""
+    lines = [
+        b"HTTP/1.1 200 OK",
+        b"x-amzn-requestid: %032x" % getrandbits(128),
+        b"Content-Type: %b" % CONTENT_TYPE.encode(),
+        b"x-Amzn-Invoked-Production-Variant: %b" % variant.encode("latin-1", "replace"),
+    ]
+    if content_type:
+        lines.append(b"X-Amzn-SageMaker-Content-Type: %b" % content_type)
+    if custom_attributes is not None:
+        lines.append(b"X-Amzn-SageMaker-Custom-Attributes: %b" % custom_attributes)
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    return b"\r\n".join(lines) + b"\r\n" + option + b"\r\n"
 
 
 @lru_cache(maxsize=1024)
@@ -134,3 +154,15 @@ def model_error(status: int, body: bytes, *, endpoint: str, region: str, account
         "LogStreamArn": f"arn:aws:logs:{region}:{account}:log-group:{group}",
     }
     return CallerError("ModelError", message, status=424, members=members)
+
+
+def broken_off(why: bytes, *, endpoint: str, account: str) -> str:
+    """What the last event of a stream says that the model did not finish."""
+    text = why[:_MESSAGE_BYTES].decode("utf-8", "replace")
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    return f'The model broke off its response: "{text}". See {group} in account {account} for more information.'
+
+
+def stream_overdue(seconds: float) -> str:
+    """What the last event of a stream says that took longer than one may."""
+    return f"The model did not finish its response within {seconds:g} seconds (invocation_stream_seconds)."

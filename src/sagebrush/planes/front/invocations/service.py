@@ -24,8 +24,10 @@ from sagebrush.planes.front.invocations.grants import Grants
 from sagebrush.planes.front.invocations.invocation import Invocation
 from sagebrush.planes.front.invocations.page import PageConnection
 from sagebrush.planes.front.invocations.repeated import RepeatedHead
+from sagebrush.planes.front.invocations.response_stream import ResponseStream
 from sagebrush.planes.front.invocations.snapshot import SnapshotFile
 from sagebrush.planes.front.invocations.spool import Spool
+from sagebrush.planes.front.routing import Invoked
 from sagebrush.substrate.clock import Clock, to_datetime
 
 if TYPE_CHECKING:
@@ -44,6 +46,8 @@ class Rules:
     signed: bool = True
     max_bytes: int = 6 * 1024 * 1024
     waiting: int = 1000
+    #: How long a stream of events may take, from its request to its end.
+    stream_seconds: float = 480.0
     #: Bodies and answers in hand, all clients together; beyond it requests are throttled.
     bytes_in_hand: int = 256 * 1024 * 1024
     #: An answer up to this size is taken from the worker at once, however slowly the client takes it.
@@ -63,6 +67,8 @@ class Invocations:
         self.bytes_in_hand = 0
         #: Those whose body is only partly there, in the order in which it began to arrive.
         self.arriving: dict[Invocation, None] = {}
+        #: Those whose first event is out, and whose last one is not.
+        self.streams: set[ResponseStream] = set()
         self.hashing = ThreadPoolExecutor(_HASHING_THREADS, thread_name_prefix="hashing")
         prefix = "" if root == Path() else f"{root}/"
         self.fleet = Fleet(self.loop, prefix, self._counts_of)
@@ -96,9 +102,18 @@ class Invocations:
         self.spool.close()
         self.hashing.shutdown(wait=False)
 
-    def begin(self, client: ClientConnection, head: RequestHead, name: str) -> Invocation:
-        """The exchange of a client that invokes the endpoint ``name``."""
-        return Invocation(self, client, head, name)
+    def begin(self, client: ClientConnection, head: RequestHead, invoked: Invoked) -> Invocation:
+        """The exchange of a client that invokes an endpoint."""
+        if invoked.streams:
+            return ResponseStream(self, client, head, invoked.name)
+        return Invocation(self, client, head, invoked.name)
+
+    def break_off(self) -> bool:
+        """The front door ends: tell the clients of streams that have begun. False when there are none."""
+        streams = tuple(self.streams)
+        for stream in streams:
+            stream.break_off()
+        return bool(streams)
 
     def make_room(self) -> bool:
         """Give up bodies that are arriving, the oldest first, until there is room; False when that did not suffice.
@@ -111,7 +126,7 @@ class Invocations:
 
     def verified(self, repeated: RepeatedHead, data: bytes) -> bytes | None:
         """The body of a request that repeats an earlier one, verified and allowed; None: take the long way."""
-        endpoint = self.fleet.endpoints.get(repeated.name)
+        endpoint = self.fleet.endpoints.get(repeated.invoked.name)
         if endpoint is None or endpoint.described.arn != repeated.key[2]:
             return None
         grant = self.grants.known(repeated.key)

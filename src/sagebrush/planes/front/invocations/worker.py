@@ -10,6 +10,7 @@ from sagebrush.planes.front.heads import RequestHead
 from sagebrush.planes.front.invocations.lane import Asker, Lane
 
 _FORWARDED: Final = b"x-amzn-sagemaker-"
+_STREAM_ACCEPT: Final = b"x-amzn-sagemaker-accept"
 #: A socket that refused is left alone for so long, doubled each time up to the longest pause.
 _PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -18,10 +19,16 @@ _LONGEST_PAUSE_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 1.0
 
 
-def forwarded_lines(head: RequestHead) -> bytes:
-    """The lines of a request's head that the worker gets."""
+def forwarded_lines(head: RequestHead, streams: bool) -> bytes:
+    """The lines of a request's head that the worker gets.
+
+    Who wants a stream says what it shall consist of in a header of its own: Accept is about the events around it.
+    """
     names = head.joined
-    return b"".join([b"%b: %b\r\n" % (name, names[name]) for name in _forwarded_of(tuple(names))])
+    lines = [b"%b: %b\r\n" % (name, names[name]) for name in _forwarded_of(tuple(names), streams)]
+    if streams and _STREAM_ACCEPT in names:
+        lines.append(b"accept: %b\r\n" % names[_STREAM_ACCEPT])
+    return b"".join(lines)
 
 
 def request_head(length: int, lines: bytes) -> bytes:
@@ -30,9 +37,10 @@ def request_head(length: int, lines: bytes) -> bytes:
 
 
 @functools.lru_cache(maxsize=256)
-def _forwarded_of(names: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def _forwarded_of(names: tuple[bytes, ...], streams: bool) -> tuple[bytes, ...]:
     """Which of a request's headers the worker gets. A client's requests differ little in the names of theirs."""
-    return tuple(name for name in names if name.startswith(_FORWARDED) or name in (b"content-type", b"accept"))
+    kept = [name for name in names if name.startswith(_FORWARDED) or name in (b"content-type", b"accept")]
+    return tuple(name for name in kept if not streams or name not in (b"accept", _STREAM_ACCEPT))
 
 
 class Replica:
