@@ -113,7 +113,10 @@ class Worker:
     def stream(self, connection, told):
         """Parts one after the other, each as soon as its gate (a file) is there; then the end that was told."""
         type_ = told.get("type", "text/plain")
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: {type_}\r\nX-Amzn-SageMaker-Custom-Attributes: from the model\r\n"
+        status = told.get("status", 200)
+        head = (
+            f"HTTP/1.1 {status} Told\r\nContent-Type: {type_}\r\nX-Amzn-SageMaker-Custom-Attributes: from the model\r\n"
+        )
         chunked = not told.get("plain")
         connection.sendall(head.encode() + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n"))
         for part, gate in zip(told["parts"], told.get("gates") or [""] * len(told["parts"]), strict=True):

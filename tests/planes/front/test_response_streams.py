@@ -192,6 +192,8 @@ def test_the_right_to_stream_is_one_of_its_own(inferno: Start) -> None:
         ({"do": "error", "status": 418, "text": "short and stout"}, 418, "short and stout"),
         ({"do": "garble"}, 0, "not HTTP"),
         ({"do": "die"}, 0, "process ended"),
+        ({"parts": ["short ", "and stout"], "status": 418}, 418, "short and stout"),
+        ({"parts": ["short"], "status": 418, "end": "KeyError"}, 418, "short"),
         ({"parts": [], "end": "KeyError: 'x' (inference.py:3 in output_fn)"}, 500, "inference.py:3"),
     ],
 )

@@ -59,7 +59,8 @@ class ResponseStream(Invocation):
         if self._answered:
             self._ended()
             return
-        if answer.failure is not None and client is not None:
+        assert answer.head is not None
+        if answer.failure is not None and client is not None and 200 <= answer.head.status < 300:
             self._pass_events(answer, client)  # What the model had made before it failed.
         super().answered(lane)
 
