@@ -31,6 +31,8 @@ _COMMANDS: Final = {
     "environments": ("list, build, show and prune what jobs run in", "sagebrush.cli.environments"),
     "env": ("print the environment that points AWS clients here", "sagebrush.cli.env"),
     "exec": ("run a command in that environment", "sagebrush.cli.exec"),
+    "configure": ("point this user's AWS files here, for good; --undo takes it back", "sagebrush.cli.configure"),
+    "credentials": ("print credentials as AWS's credential_process wants them", "sagebrush.cli.credentials"),
     "demo": ("train and deploy a model with the SageMaker SDK", "sagebrush.cli.demo"),
 }
 

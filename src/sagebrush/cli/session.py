@@ -14,7 +14,7 @@ from sagebrush.server.platform_file import PlatformFile
 from sagebrush.substrate.settings import Settings
 
 #: Telemetry of the SDKs goes to AWS and prints pages of errors where there is no internet.
-_SDK_CONFIG: Final = """\
+SDK_CONFIG: Final = """\
 SchemaVersion: '1.0'
 SageMaker:
   PythonSDK:
@@ -41,12 +41,12 @@ def _sdk_config(directory: DataDirectory) -> Path:
     """The SDK's administrator configuration file in the data directory, written when missing or different."""
     file = directory.root / "sagemaker-config.yaml"
     try:
-        if file.read_text() == _SDK_CONFIG:
+        if file.read_text() == SDK_CONFIG:
             return file
     except FileNotFoundError:
         pass
     beside = file.with_name(f"{file.name}.{os.getpid()}")
-    beside.write_text(_SDK_CONFIG)
+    beside.write_text(SDK_CONFIG)
     beside.replace(file)
     return file
 

@@ -156,3 +156,33 @@ def test_chain_credentials_survive_any_proxy_url() -> None:
     assert chained_proxy(b"Basic " + base64.b64encode(b"someone:else")) is None
     assert chained_proxy(b"Basic ???") is None
     assert chained_proxy(b"Bearer x") is None
+
+
+def test_sts_is_answered_over_tls_without_connect_too(front: RunningFront, certificates: Certificates) -> None:
+    trust = ssl.create_default_context(cafile=str(certificates.bundle))
+    with trust.wrap_socket(front.client().sock, server_hostname="localhost") as secured:
+        inner = RawClient(secured)
+        for _ in range(3):
+            inner.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nA=B")
+            seen = inner.echo()
+            assert (seen["plane"], seen["size"]) == ("control", 3)
+        assert dict(seen["headers"])["x-sagebrush-source-ip"] == "127.0.0.1"
+        inner.send(b"GET /bytes/1000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert len(inner.response()[2]) == 1_000_000
+
+
+@pytest.mark.parametrize("hello", [b"\x16", b"\x16\x03\x01\x00\x05hello", b"\x16" + bytes(100_000)])
+def test_what_only_looks_like_tls_is_cut_off(front: RunningFront, hello: bytes) -> None:
+    client = front.client()
+    client.sock.sendall(hello)
+    client.sock.shutdown(socket.SHUT_WR)
+    assert not client.sock.recv(65536).startswith(b"HTTP")
+    secured = front.client()
+    secured.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert secured.response()[0] == 200
+
+
+def test_tls_is_cut_off_where_there_is_no_certificate(start_front: Callable[..., RunningFront]) -> None:
+    client = start_front(None).client()
+    client.sock.sendall(b"\x16\x03\x01\x00\x05hello")
+    assert client.sock.recv(1024) == b""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Phase = Literal["head", "exchange", "draining", "handed-over", "closed"]
 
 
+#: The first byte of TLS (RFC 8446, section 5.1: a record of type handshake), and of no request.
+_HANDSHAKE = b"\x16"
 #: How long a connection without a request is new.
 _FRESH_SECONDS = 0.25
 
@@ -273,6 +275,9 @@ class ClientConnection(asyncio.Protocol):
             # RFC 9112 section 2.2: be lenient about empty lines before the request line.
             while self._buffer[:2] == b"\r\n":
                 self._buffer = self._buffer[2:]
+            if self._buffer[:1] == _HANDSHAKE and self.plain and not self._served:
+                self.door.proxy.begin_tls(self)
+                return
             buffer = self._buffer
             end = buffer.find(END)
             size = len(buffer) if end < 0 else end

@@ -48,7 +48,10 @@ class _Refused(Exception):
 
 
 class ConnectProxy:
-    """Serves CONNECT for a :class:`FrontDoor`. ``tls_context`` makes the server side TLS context of the STS names."""
+    """Serves CONNECT, and STS by TLS, for a :class:`FrontDoor`.
+
+    ``tls_context`` makes the server side TLS context of the STS names.
+    """
 
     def __init__(self, door: FrontDoor, tls_context: Callable[[], ssl.SSLContext] | None):
         self._door = door
@@ -61,7 +64,15 @@ class ConnectProxy:
         """Take over a connection that sent ``CONNECT host:port``."""
         rest = client.hand_over()
         client.transport.pause_reading()
-        task = self._door.loop.create_task(self._serve(client, head, rest))
+        self._keep(self._door.loop.create_task(self._serve(client, head, rest)))
+
+    def begin_tls(self, client: ClientConnection) -> None:
+        """Take over a connection that begins with TLS: STS, for clients that ``sagebrush configure`` has told so."""
+        hello = client.hand_over()
+        client.transport.pause_reading()
+        self._keep(self._door.loop.create_task(self._serve_tls(client, hello)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -94,6 +105,27 @@ class ConnectProxy:
         except (OSError, ssl.SSLError, TimeoutError, EOFError) as error:
             log.info("CONNECT %s: %s", head.target.decode("latin-1"), error)
             transport.abort()
+
+    async def _serve_tls(self, client: ClientConnection, hello: bytes) -> None:
+        """TLS in this process, behind a tunnel: start_tls would know nothing of ``hello``, which was read already."""
+        try:
+            if not client.from_loopback or self._tls_context is None:
+                raise OSError("TLS is for STS, and for this machine alone")
+            loop = self._door.loop
+            context = await loop.run_in_executor(None, self._tls_context)
+            ours, theirs = socket.socketpair()
+            _, far = await loop.create_connection(TunnelEnd, sock=ours)
+            far.transport.write(hello)
+            self._tunnels.add(join(client.transport, far))
+            await loop.connect_accepted_socket(
+                lambda: ClientConnection(self._door, plane=CONTROL, source_ip=client.source_ip),
+                theirs,
+                ssl=context,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            )
+        except (OSError, ssl.SSLError, TimeoutError, EOFError) as error:
+            log.info("TLS: %s", error)
+            client.transport.abort()
 
     async def _terminate(self, client: ClientConnection) -> None:
         """Answer as STS: TLS with our own certificate, then HTTP to the control plane."""

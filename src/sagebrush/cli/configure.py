@@ -1,0 +1,143 @@
+"""Point this user's AWS files at the platform, for good: sagebrush configure [--profile NAME] [--undo] [--dry-run]
+
+For notebooks and IDEs that are not started by `sagebrush exec`. It writes a profile (address, region, and a command
+that gives credentials: no secret lies in a file), STS's address for both SDKs, which hard-code AWS's, and switches the
+SDKs' telemetry off. What you have is never overwritten, and --undo takes everything back, also when no platform runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from sagebrush.cli import own_files
+from sagebrush.cli.finding import find_running, load_settings
+from sagebrush.cli.own_files import Change
+from sagebrush.cli.session import SDK_CONFIG, target
+from sagebrush.substrate.errors import CallerError
+
+if TYPE_CHECKING:
+    from sagebrush.cli.environment import Target
+
+_RECORD: Final = "configured.json"
+_STS: Final = "sts"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", default="default", help="the AWS profile to write (default: default)")
+    parser.add_argument("--undo", action="store_true", help="take back what an earlier configure has done")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    settings = load_settings(arguments, environ).settings
+    record = settings.data_dir / _RECORD
+    if arguments.undo:
+        told = own_files.take_back(record)
+        print("\n".join(told) if told else "There is nothing to undo: this platform has configured no files.")
+        return 0
+    platform = find_running(settings)
+    there = target(settings, platform, environ, seconds=3600)
+    if not arguments.dry_run:
+        own_files.take_back(record)  # A second time replaces the first.
+    # Not by a path like bin/sagebrush: the interpreter is what this package is installed for, however it was started.
+    program = [sys.executable, "-I", "-c", "import sagebrush.cli; raise SystemExit(sagebrush.cli.main())", "credentials"]
+    command = shlex.join([*program, "--data-dir", str(settings.data_dir.absolute())])
+    changes = [
+        _profile(there, arguments.profile, command, environ),
+        _sts(there, environ),
+        *_telemetry(environ),
+    ]
+    for change in changes:
+        print(f"{change.path}: {change.what}")
+    if not arguments.dry_run:
+        own_files.make(changes, record)
+        print(_told(arguments.profile))
+    return 0
+
+
+def _told(profile: str) -> str:
+    use = "" if profile == "default" else f"Use it with AWS_PROFILE={profile}. "
+    return (
+        f"{use}Whatever profile is used, both SageMaker SDKs now find STS here and not at AWS; everything else "
+        "follows the profile. `sagebrush configure --undo` takes it back."
+    )
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ["HOME"]) if environ.get("HOME") else Path.home()
+
+
+def _profile(there: Target, name: str, command: str, environ: Mapping[str, str]) -> Change:
+    """Address, region, trust and credentials. Raises CallerError where the user has such a profile already."""
+    config = Path(environ.get("AWS_CONFIG_FILE") or _home(environ) / ".aws" / "config").expanduser()
+    secrets = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or _home(environ) / ".aws" / "credentials").expanduser()
+    section = name if name == "default" else f"profile {name}"
+    for file, taken in ((config, section), (secrets, name)):
+        if taken in _sections(file):
+            raise CallerError(
+                "ProfileExists",
+                f"{file} has a profile {name} of yours, which stays as it is. "
+                "Choose another name: sagebrush configure --profile sagebrush",
+            )
+    if not name.strip() or any(sign in name for sign in "[]\n\r"):
+        raise CallerError("BadProfile", f"{name!r} cannot be the name of a profile.")
+    lines = [
+        f"[{section}]",
+        f"region = {there.region}",
+        f"endpoint_url = {there.endpoint_url}",
+        f"ca_bundle = {there.ca_bundle}",
+        f"credential_process = {command}",
+    ]
+    return Change(config, own_files.appended(config, lines), f"the profile {name}, for {there.endpoint_url}")
+
+
+def _sections(file: Path) -> list[str]:
+    """The profiles in a file of AWS's. Raises CallerError when it cannot be read as one."""
+    parser = configparser.RawConfigParser(default_section="", strict=False, allow_no_value=True)
+    try:
+        parser.read_string(file.read_text())
+    except FileNotFoundError:
+        return []
+    except (configparser.Error, OSError, UnicodeDecodeError) as error:
+        raise CallerError("BadFile", f"{file} cannot be read: {error}") from None
+    return parser.sections()
+
+
+def _sts(there: Target, environ: Mapping[str, str]) -> Change:
+    """botocore's endpoint data, with another address for STS: where both SDKs look it up. Raises CallerError."""
+    file = _home(environ) / ".aws" / "models" / "endpoints.json"
+    try:
+        data: dict[str, Any] = json.loads(file.read_bytes())
+        partition = next(each for each in data["partitions"] if each["partition"] == "aws")
+        regions = partition["regions"]
+    except FileNotFoundError:
+        import botocore
+
+        data = json.loads((Path(botocore.__file__).parent / "data" / "endpoints.json").read_bytes())
+        partition = next(each for each in data["partitions"] if each["partition"] == "aws")
+        regions = partition["regions"]
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        raise CallerError("BadFile", f"{file} is not botocore's endpoint data: {error}") from None
+    host = f"localhost:{urlsplit(there.endpoint_url).port}"
+    partition["services"][_STS] = {
+        "defaults": {"hostname": host},
+        "endpoints": {region: {"hostname": host} for region in [*regions, there.region]},
+    }
+    return Change(file, json.dumps(data).encode(), f"STS of both SageMaker SDKs at https://{host}")
+
+
+def _telemetry(environ: Mapping[str, str]) -> list[Change]:
+    """The SDKs' own configuration file, where there is none; one of the user's own says what the user wants."""
+    base = Path(environ.get("XDG_CONFIG_HOME") or _home(environ) / ".config")
+    file = base / "sagemaker" / "config.yaml"
+    if file.exists():
+        return []
+    return [Change(file, SDK_CONFIG.encode(), "telemetry of the SageMaker SDKs off")]
