@@ -101,6 +101,7 @@ def test_another_profile_leaves_the_users_own_default_alone(shell: Shell) -> Non
     told = shell.run("v3", _V3, AWS_PROFILE="sagebrush")
     assert told["account"] == "123456789012"
     shell.configure("--profile", "sagebrush")  # Again: as once.
+    shell.configure("--profile", "sagebrush", "--dry-run")
     with (shell.home / ".aws/config").open("a") as config:
         config.write("[profile later]\nregion = eu-north-1\n")
     shell.configure("--undo")

@@ -45,22 +45,23 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 0
     platform = find_running(settings)
     there = target(settings, platform, environ, seconds=3600)
-    if not arguments.dry_run:
-        own_files.take_back(record)  # A second time replaces the first.
-    # Not by a path like bin/sagebrush: the interpreter is what this package is installed for, however it was started.
-    program = [sys.executable, "-I", "-c", "import sagebrush.cli; raise SystemExit(sagebrush.cli.main())", "credentials"]
-    command = shlex.join([*program, "--data-dir", str(settings.data_dir.absolute())])
-    changes = [
-        _profile(there, arguments.profile, command, environ),
-        _sts(there, environ),
-        *_telemetry(environ),
-    ]
+    changes = _changes(there, arguments.profile, settings.data_dir, environ)
     for change in changes:
         print(f"{change.path}: {change.what}")
     if not arguments.dry_run:
+        # A second time replaces the first: the record is to tell what the files were without us.
+        if own_files.take_back(record):
+            changes = _changes(there, arguments.profile, settings.data_dir, environ)
         own_files.make(changes, record)
         print(_told(arguments.profile))
     return 0
+
+
+def _changes(there: Target, profile: str, data_dir: Path, environ: Mapping[str, str]) -> list[Change]:
+    # By the interpreter that this package is installed for, however the command itself was started.
+    program = [sys.executable, "-I", "-c", "import sagebrush.cli; raise SystemExit(sagebrush.cli.main())"]
+    command = shlex.join([*program, "credentials", "--data-dir", str(data_dir.absolute())])
+    return [_profile(there, profile, command, environ), _sts(there, environ), *_telemetry(environ)]
 
 
 def _told(profile: str) -> str:
@@ -103,7 +104,7 @@ def _sections(file: Path) -> list[str]:
     """The profiles in a file of AWS's. Raises CallerError when it cannot be read as one."""
     parser = configparser.RawConfigParser(default_section="", strict=False, allow_no_value=True)
     try:
-        parser.read_string(file.read_text())
+        parser.read_string(own_files.without_marked(file.read_bytes()).decode())
     except FileNotFoundError:
         return []
     except (configparser.Error, OSError, UnicodeDecodeError) as error:

@@ -35,8 +35,8 @@ def marked(lines: Sequence[str]) -> bytes:
 
 
 def appended(path: Path, lines: Sequence[str]) -> bytes:
-    """The file as it is, and the marked lines after it."""
-    before = _read(path) or b""
+    """The file as it is without us, and the marked lines after it."""
+    before = without_marked(_read(path) or b"")
     gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
     return before + gap + marked(lines)
 
@@ -86,14 +86,15 @@ def _restore(entry: dict[str, Any]) -> str:
             return f"{path}: removed"
         _replace(path.resolve(), before)
         return f"{path}: as it was"
-    without = _without_marked(now)
+    without = without_marked(now)
     if without == now:
         return f"{path}: changed since by somebody else, so it is left as it is"
     _replace(path.resolve(), without)
     return f"{path}: our lines removed"
 
 
-def _without_marked(content: bytes) -> bytes:
+def without_marked(content: bytes) -> bytes:
+    """Without the lines between our marks, if it has any."""
     before, first, rest = content.partition(FIRST_MARK.encode())
     _, last, after = rest.partition(LAST_MARK.encode())
     if not first or not last:
