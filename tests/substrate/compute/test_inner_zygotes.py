@@ -117,6 +117,16 @@ def test_a_python_program_as_the_jobs_own_command(jobs: Jobs, command: tuple[str
     assert (end.exit_code, end.start, jobs.rig.printed(spec)) == (0, why, [warm])
 
 
+def test_a_path_of_the_jobs_own_is_followed(jobs: Jobs) -> None:
+    files = {"bin/python3": "#!/bin/sh\necho mine\n"}
+    spec = _prepared(jobs.warmed(), "", files, env={"PATH": "bin:/usr/bin:/bin"})
+    (spec.opt_ml / "bin/python3").chmod(0o755)
+    jobs.rig.launcher.launch(replace(spec, argv=("python3", "code/job.py")))
+    end = jobs.rig.finish(spec)
+    assert end.start == "it sets PATH, which may lead to another interpreter"
+    assert (end.exit_code, jobs.rig.printed(spec)) == (0, ["mine"])
+
+
 @pytest.mark.parametrize(
     ("script", "told"),
     [

@@ -114,6 +114,8 @@ class Zygotes:
             return "it is a server of its own"
         if way == SCRIPT and not python3.is_script(list(spec.argv[1:])):
             return "it starts an interpreter of its own"
+        if way == SCRIPT and "PATH" in spec.env:
+            return "it sets PATH, which may lead to another interpreter"
         named = sorted(name for name in spec.env if name.startswith(warm.READ_AT_LOAD))
         return f"it sets {named[0]}, which is read when an interpreter starts" if named else ""
 
