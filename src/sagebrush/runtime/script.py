@@ -30,6 +30,8 @@ def run(environment: TrainingEnvironment) -> int:
     os.environ.update(environment.variables())
     os.chdir(code)
     install_requirements(code)
+    if packages := warm_start.outdated():
+        warm_start.start_again(packages)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
     aws_modules.make_importable()
     hosts = choice.hosts_of(environment)
@@ -94,7 +96,6 @@ def install_requirements(code: str, *, reachable: bool = True) -> None:
             where = " EnableNetworkIsolation: there is no way to any package index; bring packages along as files."
         raise UserError(f"requirements.txt could not be installed: {told}{where}")
     importlib.invalidate_caches()
-    warm_start.start_again_if_outdated()
 
 
 def run_python(path: str, code: str, arguments: list[str]) -> int:

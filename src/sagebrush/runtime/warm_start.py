@@ -12,6 +12,11 @@ from __future__ import annotations
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import NoReturn
+
 _VARIABLE = "SAGEBRUSH_WARM_START"
 
 
@@ -27,18 +32,23 @@ def allow_threads(count: int, user_api: str | None = "blas") -> None:
         pools.CONTROLLER.limit(limits=count, user_api=user_api)
 
 
-def start_again_if_outdated() -> None:
-    """Replace this process by a cold one if a package that is imported has been installed anew. Else return."""
+def outdated() -> list[str]:
+    """The imported packages that this job has since installed in another version; none unless started warm."""
     if not is_warm():
-        return
+        return []
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     own = os.path.join(sys.prefix, "lib", version, "site-packages")
     installed = {name.removesuffix(".py") for name in os.listdir(own)}
-    outdated = sorted(name for name in installed & sys.modules.keys() if not _lies_in(name, own))
-    if outdated:
-        print(f"[sagebrush] Starting again, cold: {', '.join(outdated)} installed by this job.", flush=True)
-        environ = {name: value for name, value in os.environ.items() if name != _VARIABLE}
-        os.execve(sys.executable, sys.orig_argv, environ)
+    return sorted(name for name in installed & sys.modules.keys() if not _lies_in(name, own))
+
+
+def start_again(packages: Sequence[str], keep: Iterable[int] = ()) -> NoReturn:
+    """Replace this process by a cold one, as ``packages`` were installed anew. The descriptors ``keep`` stay open."""
+    print(f"[sagebrush] Starting again, cold: {', '.join(packages)} installed by this job.", flush=True)
+    for descriptor in keep:
+        os.set_inheritable(descriptor, True)
+    environ = {name: value for name, value in os.environ.items() if name != _VARIABLE}
+    os.execve(sys.executable, sys.orig_argv, environ)
 
 
 def _lies_in(name: str, directory: str) -> bool:

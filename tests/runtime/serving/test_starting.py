@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.runtime.serving.conftest import UNRULY, Start
-from tests.runtime.serving.replica import answer_of, archive_of, free_port, request_of
+from tests.runtime.serving.replica import SOURCE, answer_of, archive_of, free_port, request_of
 
 ECHO = """
 def model_fn(model_dir): return model_dir
@@ -67,7 +67,8 @@ def test_a_model_that_is_there_already_is_served_from_a_directory_nobody_may_wri
     assert again.ask("ok") == (200, b"ok")
 
 
-def test_requirements_are_installed_for_this_server_alone(start: Start, tmp_path: Path) -> None:
+def _greeting(tmp_path: Path) -> Path:
+    """The source of a package ``greeting`` that needs nothing from an index to be built."""
     package = {
         "pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",
         "backend.py": _BACKEND,
@@ -76,10 +77,35 @@ def test_requirements_are_installed_for_this_server_alone(start: Start, tmp_path
     source.mkdir()
     for name, content in package.items():
         (source / name).write_text(content)
-    code = "import greeting\n" + ECHO.replace("return body", "return greeting.WORD")
-    files = {"code/inference.py": code, "code/requirements.txt": f"{source}\n"}
+    return source
+
+
+_GREETS = "import greeting\n" + ECHO.replace("return body", "return greeting.WORD")
+
+
+def test_requirements_are_installed_for_this_server_alone(start: Start, tmp_path: Path) -> None:
+    files = {"code/inference.py": _GREETS, "code/requirements.txt": f"{_greeting(tmp_path)}\n"}
     replica = start(files, PIP_NO_INDEX="1", HOME=str(tmp_path), TMPDIR=str(tmp_path))
     assert replica.ask("x") == (200, b"hello"), replica.log
+
+
+@pytest.mark.parametrize("relayed", [False, True])
+def test_a_warm_server_whose_requirements_replace_what_is_imported_starts_again_on_its_sockets(
+    start: Start, tmp_path: Path, relayed: bool
+) -> None:
+    imported = tmp_path / "imported"
+    imported.mkdir()
+    (imported / "greeting.py").write_text("WORD = b'of the zygote'\n")
+    first = (
+        f"import sys, os\nif 'SAGEBRUSH_WARM_START' in os.environ: import greeting\nsys.path.remove({str(imported)!r})"
+    )
+    (imported / "sitecustomize.py").write_text(first)
+    files = {"code/inference.py": _GREETS, "code/requirements.txt": f"{_greeting(tmp_path)}\n"}
+    environ = {"SAGEBRUSH_RELAY": f"{free_port()}:/nowhere"} if relayed else {}
+    environ |= {"SAGEBRUSH_WARM_START": "1", "PYTHONPATH": f"{SOURCE}:{imported}"}
+    replica = start(files, workers=2, PIP_NO_INDEX="1", HOME=str(tmp_path), TMPDIR=str(tmp_path), **environ)
+    assert replica.ask("x") == (200, b"hello"), replica.log
+    assert "Starting again, cold: greeting installed by this job." in replica.log
 
 
 def test_requirements_of_an_isolated_model_say_that_there_is_no_index(start: Start) -> None:

@@ -156,9 +156,11 @@ def test_a_job_that_installs_another_version_of_what_is_loaded_starts_again(
     variables = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
     program = """
 import os, pathlib
-from sagebrush.runtime import script
+from sagebrush.runtime import script, warm_start
 pathlib.Path("requirements.txt").write_text("probe_base==2.0\\n")
 script.install_requirements(".")
+if packages := warm_start.outdated():
+    warm_start.start_again(packages)
 import probe_base
 print(probe_base.WORD, os.environ.get("SAGEBRUSH_WARM_START"))
 """

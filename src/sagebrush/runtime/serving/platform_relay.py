@@ -54,3 +54,11 @@ class PlatformRelay:
         inherited = (self._listener.fileno(), self._lifeline)
         command = [sys.executable, "-m", _MODULE, *map(str, inherited), self._path]
         self._process = subprocess.Popen(command, pass_fds=inherited, cwd="/")
+
+    def end(self) -> None:
+        """End the process and give the port back, for a server that is about to start again."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._listener is not None:
+            self._listener.close()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from types import FrameType
 
-from sagebrush.runtime import outcome
+from sagebrush.runtime import outcome, warm_start
 from sagebrush.runtime.directories import Directories
 from sagebrush.runtime.serving import handlers, preparing
 from sagebrush.runtime.serving.place import Place
@@ -63,12 +63,25 @@ def _serve(directories: Directories, progress: Progress) -> int:
     listeners = _inherited(os.environ)
     with PlatformRelay.of(os.environ) as relay:
         prepared = preparing.prepare(directories, os.environ, progress.tell)
-        if prepared.is_server:
-            from sagebrush.runtime.serving import own_server
+        if packages := warm_start.outdated():
+            relay.end()
+            warm_start.start_again(packages, keep=[listener.fileno() for listener in listeners])
+        return _run(directories, prepared, listeners, relay, progress)
 
-            assert prepared.program is not None
-            return own_server.run(prepared.program, listeners, directories, relay, progress)
-        return Server(directories, prepared, listeners, relay, progress).run()
+
+def _run(
+    directories: Directories,
+    prepared: Prepared,
+    listeners: list[socket.socket],
+    relay: PlatformRelay,
+    progress: Progress,
+) -> int:
+    if prepared.is_server:
+        from sagebrush.runtime.serving import own_server
+
+        assert prepared.program is not None
+        return own_server.run(prepared.program, listeners, directories, relay, progress)
+    return Server(directories, prepared, listeners, relay, progress).run()
 
 
 def _inherited(environ: Mapping[str, str]) -> list[socket.socket]:
