@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -300,3 +301,37 @@ def test_variables_that_make_no_sense_are_told(start: Start, variables: dict[str
     replica = start({"code/inference.py": ECHO}, **variables)
     assert replica.ended() == 1
     assert told in replica.failure
+
+
+def _compiled(folder: Path, name: str, source: str, *needed: str) -> bytes:
+    (folder / f"{name}.c").write_text(source)
+    options = ["-shared", "-fPIC", "-o", f"{name}.so", f"-Wl,-soname,{name}.so", f"{name}.c", "-L."]
+    subprocess.run(["gcc", *options, *(f"-l:{library}.so" for library in needed)], cwd=folder, check=True)
+    return (folder / f"{name}.so").read_bytes()
+
+
+def test_native_libraries_that_modelbuilder_packed_are_there_for_each_other_and_for_the_model(
+    start: Start, tmp_path: Path
+) -> None:
+    second = _compiled(tmp_path, "b", "int base(void) { return 40; }")
+    first = _compiled(tmp_path, "a", "int base(void); int answer(void) { return base() + 2; }", "b")
+    code = """
+import ctypes, pathlib, shutil
+def model_fn(model_dir):
+    libs = pathlib.Path(model_dir, "shared_libs")
+    if libs.exists():
+        shutil.copytree(libs, "/lib/none/may/write", dirs_exist_ok=True)
+    return ctypes.CDLL("a.so")
+def predict_fn(data, model):
+    return model.answer()
+"""
+    files = {"code/inference.py": code, "code/serve.pkl": "", "shared_libs/a.so": first, "shared_libs/b.so": second}
+    replica = start(files)
+    assert replica.ask("[0]") == (200, b"42"), replica.log
+
+
+def test_a_library_that_cannot_be_loaded_is_named(start: Start) -> None:
+    replica = start({"code/inference.py": ECHO, "code/serve.pkl": "", "shared_libs/a.so": "no library"})
+    assert replica.ended() == 1
+    assert "The library shared_libs/a.so could not be loaded: " in replica.failure
+    assert "a.so: " in replica.failure

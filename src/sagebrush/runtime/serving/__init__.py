@@ -6,6 +6,7 @@
     birth           a worker's first steps: the user's module, the model
     worker          one request at a time; http: as much of HTTP as the front door speaks
     handlers        model_fn, input_fn, predict_fn, output_fn, transform_fn: the user's, else those of the framework
+    shared_libs     native libraries that ModelBuilder packs beside a model
     context         what handlers may ask about a request, and say about their answer
     codecs          what the default input_fn and output_fn of SageMaker's toolkit understand
     own_server      a program that the model brings instead of handlers

@@ -14,11 +14,12 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import FrameType
 
 from sagebrush.runtime import outcome, warm_start
 from sagebrush.runtime.directories import Directories
-from sagebrush.runtime.serving import handlers, preparing
+from sagebrush.runtime.serving import handlers, preparing, shared_libs
 from sagebrush.runtime.serving.place import Place
 from sagebrush.runtime.serving.platform_relay import PlatformRelay
 from sagebrush.runtime.serving.preparing import Prepared
@@ -136,6 +137,7 @@ class Server:
         with _no_threads():
             handlers.preload(framework, with_code=self._prepared.program is not None)
         self._progress.tell("loading the model")
+        shared_libs.load(Path(self._prepared.model))
         # What is there now is never garbage: not looked at by the collector, its memory stays shared.
         gc.collect()
         gc.freeze()
