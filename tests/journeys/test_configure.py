@@ -79,6 +79,7 @@ def test_both_sdks_and_boto3_work_from_a_bare_shell_until_it_is_undone(shell: Sh
     expected = {"account": "123456789012", "bucket": "sagemaker-us-east-1-123456789012"}
     assert shell.run("v2", _V2) == expected
     assert shell.run("v3", _V3) == expected
+    assert f"point here: {shell.home}/.aws/config" in platform.command("doctor", check=False).stdout
     secrets = [name for name, content in shell.files().items() if b"secret_access_key" in content.lower()]
     assert secrets == []
     shell.configure("--undo")
@@ -87,7 +88,7 @@ def test_both_sdks_and_boto3_work_from_a_bare_shell_until_it_is_undone(shell: Sh
     assert "nothing to undo" in shell.configure("--undo").stdout
 
 
-def test_another_profile_leaves_the_users_own_default_alone(shell: Shell) -> None:
+def test_another_profile_leaves_the_users_own_default_alone(shell: Shell, platform: RunningPlatform) -> None:
     (shell.home / ".aws").mkdir()
     (shell.home / ".aws/credentials").write_text("[default]\naws_access_key_id = AKIAMINE\naws_secret_access_key = x\n")
     refused = shell.configure(check=False)
@@ -104,6 +105,8 @@ def test_another_profile_leaves_the_users_own_default_alone(shell: Shell) -> Non
     shell.configure("--profile", "sagebrush", "--dry-run")
     with (shell.home / ".aws/config").open("a") as config:
         config.write("[profile later]\nregion = eu-north-1\n")
+    doctor = platform.command("doctor", check=False).stdout
+    assert f"changed since `sagebrush configure` wrote them: {shell.home}/.aws/config;" in doctor
     shell.configure("--undo")
     left = shell.files()
     assert left.pop(".aws/config") == b"[profile later]\nregion = eu-north-1\n"

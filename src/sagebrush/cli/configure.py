@@ -26,7 +26,8 @@ from sagebrush.substrate.errors import CallerError
 if TYPE_CHECKING:
     from sagebrush.cli.environment import Target
 
-_RECORD: Final = "configured.json"
+#: In the data directory: what the files were before.
+RECORD: Final = "configured.json"
 _STS: Final = "sts"
 
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = load_settings(arguments, environ).settings
-    record = settings.data_dir / _RECORD
+    record = settings.data_dir / RECORD
     if arguments.undo:
         told = own_files.take_back(record)
         print("\n".join(told) if told else "There is nothing to undo: this platform has configured no files.")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from sagebrush.cli import configure, own_files
 from sagebrush.cli.finding import load_settings
 from sagebrush.server import listening, platform_file, probing
 from sagebrush.server.data_directory import DataDirectory
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _examine(settings: Settings) -> Iterator[Finding]:
-    probes: list[Callable[[Settings], Iterator[Finding]]] = [_data_directory, _platform, _host]
+    probes: list[Callable[[Settings], Iterator[Finding]]] = [_data_directory, _platform, _own_files, _host]
     for probe in probes:
         yield from probe(settings)
 
@@ -79,6 +80,20 @@ def _platform(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("ok", "platform", f"answers at {running.endpoint_url}")
     yield _sts(settings, running)
+
+
+def _own_files(settings: Settings) -> Iterator[Finding]:
+    """Whether the user's AWS files point here."""
+    standing = own_files.standing(settings.data_dir / configure.RECORD)
+    if not standing:
+        text = "no AWS files point here: use `sagebrush exec` and `env`, or `sagebrush configure` for good"
+        yield Finding("ok", "your files", text)
+    elif all(standing.values()):
+        yield Finding("ok", "your files", f"point here: {', '.join(standing)}")
+    else:
+        changed = ", ".join(path for path, same in standing.items() if not same)
+        text = f"changed since `sagebrush configure` wrote them: {changed}; run it again if clients do not come here"
+        yield Finding("note", "your files", text)
 
 
 def _port(settings: Settings) -> Finding:

@@ -60,6 +60,16 @@ def make(changes: Sequence[Change], record: Path) -> None:
         _replace(change.path.resolve(), change.after)
 
 
+def standing(record: Path) -> dict[str, bool]:
+    """The files that the record tells of, and whether each is as it was written. Empty without a record."""
+    try:
+        entries: list[dict[str, Any]] = json.loads(record.read_bytes())["files"]
+    except FileNotFoundError:
+        return {}
+    contents = ((entry, _read(Path(entry["path"]))) for entry in entries)
+    return {entry["path"]: now is not None and _digest(now) == entry["after"] for entry, now in contents}
+
+
 def take_back(record: Path) -> list[str]:
     """Undo what the record tells; a line for each file. Nothing happens without a record. Raises OSError."""
     try:
