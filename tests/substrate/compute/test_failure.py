@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,35 @@ def test_source_lines_without_indentation_are_not_taken_for_the_exception(last: 
         "and more",
     ]
     assert last_error(lines) == (f"KeyError: {last!r} (train.py, line 3, in raise_error)", ["and more"])
+
+
+_SEE_THE_LOG = "Training Execution failed. For more details, see CloudWatch logs at 'aws/sagemaker/TrainingJobs'."
+_DRIVER_FAILED = """Traceback (most recent call last):
+  File "/opt/ml/input/data/sm_drivers/scripts/install_requirements.py", line 191, in install_requirements
+    subprocess.check_call(pip_cmd)
+subprocess.CalledProcessError: Command '['python3', 'train.py']' returned non-zero exit status 1."""
+
+
+@pytest.mark.parametrize("file", [None, _SEE_THE_LOG, _DRIVER_FAILED])
+def test_a_program_that_cannot_be_read_is_told_with_its_line(tmp_path: Path, file: str | None) -> None:
+    program = tmp_path / "train.py"
+    program.write_text("def fit():\n    pass\n  x = 1\n")
+    said = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False).stderr
+    told = explain(end(log=f"{said}{_DRIVER_FAILED}\nAn error occurred with exit code 1", failure_file=file)).reason()
+    error = "IndentationError: unindent does not match any outer indentation level"
+    assert told.startswith(f"AlgorithmError: {error} ({program}, line 3), exit code: 1")
+
+
+def test_what_pip_said_is_told_where_a_driver_says_only_that_its_child_failed() -> None:
+    missing = "No matching distribution found for no-such-package==1.0"
+    log = f"ERROR: Could not find a version\nERROR: {missing}\n{_DRIVER_FAILED}\nAn error occurred with exit code 1"
+    told = explain(end(log=log, failure_file=_SEE_THE_LOG)).reason()
+    assert told.startswith(f"AlgorithmError: {missing}, exit code: 1")
+
+
+def test_where_the_sdks_script_only_points_at_the_log_its_end_is_told() -> None:
+    told = explain(end(log="line 23: export: not a valid identifier", failure_file=_SEE_THE_LOG)).reason()
+    assert told.endswith("exit code: 1. Last lines of the log: line 23: export: not a valid identifier")
 
 
 def test_where_a_program_ended_by_itself_the_log_says_why() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sagebrush.substrate.compute.specification import Observation
 from sagebrush.substrate.errors import FAILURE_REASON_LIMIT, JobFailure
@@ -22,6 +22,12 @@ _NO_MEMORY = re.compile(r"(MemoryError|(numpy\.)?(core|_core)\._exceptions\._Arr
 _FILE_TOO_LARGE = re.compile(r"OSError: \[Errno 27\]")
 #: What our runtime leaves where a program ended by itself: why, only the log can say.
 _ENDED_ITSELF = re.compile(r"(?P<program>.+) ended with exit code \d+")
+#: What version 3 of the SDK leaves where its script failed: why, only the log can say.
+_SEE_THE_LOG = re.compile(r"Training Execution failed\. For more details, see CloudWatch logs")
+#: What the interpreter says of a program that it cannot even read; there is no traceback then.
+_UNREADABLE = re.compile(r"(SyntaxError|IndentationError|TabError): ")
+#: pip and tools like it, in their last line.
+_TOLD_ERROR = "ERROR: "
 #: Room left in FailureReason for the exit code and at least the end of the log.
 _HEAD_LIMIT = FAILURE_REASON_LIMIT - 224
 
@@ -90,6 +96,8 @@ def _told(end: HostEnd) -> tuple[str, str, Sequence[str]]:
     # What is only NUL characters says nothing: a file that was made long and never written.
     if end.failure_file is not None and (own_words := end.failure_file.strip("\0 \t\r\n")):
         kind, message = _kind_of(own_words[:FAILURE_FILE_LIMIT])
+        if _SEE_THE_LOG.match(message):
+            return _told(replace(end, failure_file=None))
         if _CHILD_FAILED.match(message.rstrip().rpartition("\n")[2]):
             error, _ = last_error(end.log_tail)
             return kind, error or message, ()
@@ -157,8 +165,22 @@ def last_error(lines: Sequence[str]) -> tuple[str, Sequence[str]]:
             found = _of_traceback(lines[start + 1 :])
             if not _CHILD_FAILED.match(found[0]):
                 return found if found[0] or not last[0] else last
-            last = last if last[0] else found
+            last = last if last[0] else _of_child(lines, start) or found
+        elif _UNREADABLE.match(lines[start]) and (place := _named_before(lines, start)):
+            return f"{lines[start]} ({place})", lines[start + 1 :]
     return last
+
+
+def _of_child(lines: Sequence[str], start: int) -> tuple[str, Sequence[str]] | None:
+    """What a program that is no Python said last, before the traceback of the one that had started it."""
+    before = lines[start - 1] if start else ""
+    return (before.removeprefix(_TOLD_ERROR), lines[start:]) if before.startswith(_TOLD_ERROR) else None
+
+
+def _named_before(lines: Sequence[str], index: int) -> str:
+    """The place in the lines before a syntax error: file and line, the source, perhaps a mark below it."""
+    frames = (_FRAME.match(line) for line in reversed(lines[max(0, index - 3) : index]))
+    return next((_place(frame) for frame in frames if frame), "")
 
 
 def _of_traceback(lines: Sequence[str]) -> tuple[str, Sequence[str]]:
