@@ -16,6 +16,7 @@ from tests.substrate.compute.wheels import make_wheel
 
 pytestmark = pytest.mark.journey
 PROGRAMS = Path(__file__).with_name("programs")
+CONSTRAINTS = ROOT / "src/sagebrush/substrate/compute/environments/specs/clients/sagemaker-3.27.0.txt"
 BUCKET = "sagemaker-journeys"
 
 
@@ -91,3 +92,13 @@ def test_resource_classes_create_get_list_wait_stop_update_and_delete(
         "configuration": "-2",
         "left": [],
     }
+
+
+def test_model_builder_pickles_a_model_and_code_of_the_clients_and_deploys_them(
+    platform: RunningPlatform, s3: Any, prefix: str
+) -> None:
+    key = {"Bucket": BUCKET, "Key": f"{prefix}/constraints.txt"}
+    s3.put_object(**key, Body=CONSTRAINTS.read_bytes())
+    url = s3.generate_presigned_url("get_object", Params=key)
+    told = result_of(platform, "sdk_v3_model_builder.py", prefix, url)
+    assert told == {"status": "InService", "rows": 150, "same": True}
