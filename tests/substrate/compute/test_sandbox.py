@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from sagebrush.substrate.compute import Bind, Compute, Environment
+from sagebrush.substrate.compute.shim import launchfile
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, ask, eventually
 
@@ -314,6 +315,21 @@ def test_a_job_whose_keeper_was_killed_is_not_mistaken_for_a_success(process_rig
     assert (seen.phase, seen.exit_code, seen.signal) == ("exited", None, 9)
     assert "keeper" in seen.problem
     eventually(lambda: not Path(f"/proc/{job}").exists())
+
+
+def test_of_a_job_lost_with_its_keeper_no_process_and_no_control_group_is_left(process_rig: Rig) -> None:
+    fill = "import os, time; b = bytearray(8 << 20); any(os.fork() == 0 for _ in range(20)); print(flush=True)"
+    spec = process_rig.start(f"{fill}; time.sleep(600)")
+    launch = launchfile.LaunchFile.decode((spec.directory / launchfile.NAME).read_bytes())
+    made = [Path(parent, launch.text("cgroup_name")) for _, parent in launch.pairs("cgroup")]
+    if not made:
+        pytest.skip("no control group can be made here")
+    assert all(group.is_dir() for group in made)
+    state = process_rig.state(spec)
+    for process in ("shim_pid", "keeper_pid"):
+        os.kill(state[process], signal.SIGKILL)
+    assert process_rig.finish(spec).phase == "lost"
+    assert not any(group.exists() for group in made)
 
 
 #: Serves HTTP's alternative port as an own server does, and tries what the arguments name: ports of the host.

@@ -10,8 +10,11 @@ A launch names parents as ``memory=/sys/fs/cgroup/memory/...`` (version 1: one f
 from __future__ import annotations
 
 import os
+import time
 
 _CPU_PERIOD_US = 100_000
+#: How long removing waits, in tries and seconds between them: nobody looks again.
+_LEAVING_TRIES, _LEAVING_S = 50, 0.01
 
 
 def _read(path: str) -> str:
@@ -97,14 +100,21 @@ class Group:
                     return killed
         return 0
 
-    def remove(self) -> bool:
-        """Remove the groups; False while a process is still leaving one."""
-        gone = True
-        for path in self._paths.values():
-            try:
-                os.rmdir(path)
-            except FileNotFoundError:
-                continue
-            except OSError:
-                gone = False
-        return gone
+    def remove(self) -> None:
+        """Remove the groups; waits a moment for killed processes that are still leaving them."""
+        left = list(self._paths.values())
+        for _ in range(_LEAVING_TRIES):
+            left = [path for path in left if not _removed(path)]
+            if not left:
+                return
+            time.sleep(_LEAVING_S)
+
+
+def _removed(path: str) -> bool:
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

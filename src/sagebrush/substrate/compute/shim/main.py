@@ -263,10 +263,7 @@ class Shim:
             except OSError as error:
                 os.write(2, f"the record of the end: {error}\n".encode())
                 time.sleep(1.0)
-        for _ in range(50):
-            if self._group.remove():
-                return
-            time.sleep(0.01)
+        self._group.remove()
 
     def _fault(self, point: str) -> None:
         """Die here when a test asks for it (the platform's fault points do not reach into this program)."""
