@@ -284,7 +284,7 @@ import sys, torch, torch.distributed as dist
 dist.init_process_group("gloo")
 total = torch.ones(1) * (dist.get_rank() + int(sys.argv[1]))
 dist.all_reduce(total)
-print("sum", total.item(), flush=True)
+print(f"sum {total.item()}", flush=True)
 dist.destroy_process_group()
 """
 

@@ -17,6 +17,7 @@ import pytest
 
 import sagebrush
 from sagebrush.substrate.compute.environments import layers
+from tests.substrate.compute.warm_jobs import LEFT_OPEN
 
 PACKAGE = Path(sagebrush.__file__).parent
 
@@ -90,6 +91,13 @@ def test_exception_is_told_with_file_and_line_and_only_the_users_frames(job: Scr
         assert "sagebrush" not in text
     assert "Traceback (most recent call last)" in output
     assert not job.succeeded
+
+
+@pytest.mark.parametrize("script", LEFT_OPEN)
+def test_what_a_script_leaves_in_an_open_file_is_in_it_at_the_end(job: ScriptJob, script: str) -> None:
+    code, output = job.run(script)
+    assert (code, output) == (0, "")
+    assert (job.base / "code/left.csv").read_text() == "epoch,loss"
 
 
 def test_failure_begins_with_what_fits_into_the_failure_reason(job: ScriptJob) -> None:

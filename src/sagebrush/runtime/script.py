@@ -99,13 +99,25 @@ def install_requirements(code: str, *, reachable: bool = True) -> None:
 
 
 def run_python(path: str, code: str, arguments: list[str]) -> int:
-    """Run a script in this process as ``__main__``; its exit code. What it raises passes through."""
-    import runpy
+    """Run a script in this process as ``__main__``; its exit code. What it raises passes through.
+
+    The module stays when the script is done, for the interpreter to take down as its own: files that the script has
+    left open are written out then. ``runpy`` would leave them to the garbage collector, which loses what they hold.
+    """
+    import builtins
+    from importlib.machinery import SourceFileLoader
+    from types import ModuleType
 
     sys.argv = [path, *arguments]
     sys.path.insert(0, code)
+    module = ModuleType("__main__")
+    loader = SourceFileLoader("__main__", path)
+    module.__dict__.update(__file__=path, __cached__=None, __loader__=loader, __builtins__=builtins, __annotations__={})
+    # What was the main module is running still: its names must not go.
+    module.__dict__["__sagebrush_runtime__"] = sys.modules["__main__"]
+    sys.modules["__main__"] = module
     try:
-        runpy.run_path(path, run_name="__main__")
+        exec(compile(loader.get_data(path), path, "exec", dont_inherit=True), module.__dict__)
     except SystemExit as exit_:
         return _exit_code(exit_)
     return 0

@@ -186,3 +186,18 @@ def test_tls_is_cut_off_where_there_is_no_certificate(start_front: Callable[...,
     client = start_front(None).client()
     client.sock.sendall(b"\x16\x03\x01\x00\x05hello")
     assert client.sock.recv(1024) == b""
+
+
+@pytest.mark.parametrize("target", ["sts.amazonaws.com:443", ""])
+def test_within_tls_there_is_no_way_on(
+    front: RunningFront, certificates: Certificates, echo_server: int, target: str
+) -> None:
+    """Else whoever may reach the platform alone would reach everything by way of STS."""
+    client = connect(front, target)[0] if target else front.client()
+    trust = ssl.create_default_context(cafile=str(certificates.bundle))
+    with trust.wrap_socket(client.sock, server_hostname="sts.amazonaws.com") as secured:
+        inner = RawClient(secured)
+        inner.send(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % echo_server)
+        status, _, body = inner.response()
+        assert status == 403
+        assert b"There is no CONNECT within TLS." in body

@@ -16,7 +16,7 @@ import pytest
 from sagebrush.substrate.compute import Compute, LaunchSpec, Observation
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, cleaned, eventually
-from tests.substrate.compute.warm_jobs import FACTS, Jobs, comparable
+from tests.substrate.compute.warm_jobs import FACTS, LEFT_OPEN, Jobs, comparable
 
 #: Whether it has been forked: one that was started has imported nothing yet.
 _WARM = "import sys; print('probe_base' in sys.modules)"
@@ -69,6 +69,13 @@ def test_a_script_cannot_tell_that_it_was_not_started(jobs: Jobs) -> None:
     told = json.loads("".join(warm))
     assert comparable(told, "a2") == comparable(json.loads("".join(cold)), "a1")
     assert (told["stdin"], told["argv"]) == ("hello\n", ["../job.py", "one two", "three"])
+
+
+@pytest.mark.parametrize("script", LEFT_OPEN)
+def test_what_a_script_leaves_in_an_open_file_is_in_it_at_the_end(jobs: Jobs, script: str) -> None:
+    lines = "python3 code/job.py; cat left.csv; echo; cd code; python3 -m job; cat left.csv"
+    for _, told in _both_ways(jobs, lines, script):
+        assert told == ["epoch,loss", "epoch,loss"]
 
 
 @pytest.mark.parametrize(

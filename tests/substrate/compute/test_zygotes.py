@@ -19,7 +19,7 @@ from sagebrush.substrate.compute.environments import preloads
 from sagebrush.substrate.compute.zygotes import zygotes_of
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, cleaned, eventually
-from tests.substrate.compute.warm_jobs import FACTS, Jobs, comparable
+from tests.substrate.compute.warm_jobs import FACTS, LEFT_OPEN, Jobs, comparable
 
 
 @pytest.fixture(params=["sandbox", "process"])
@@ -72,6 +72,20 @@ def test_a_warm_job_ends_as_a_cold_one_does(
     warm = jobs.run(program)
     assert warm[0].start == ""
     assert [(end.exit_code, end.signal, lines) for end, lines in (cold, warm)] == [(code, number, printed)] * 2
+
+
+@pytest.mark.parametrize("script", LEFT_OPEN)
+def test_what_a_script_in_script_mode_leaves_in_an_open_file_is_in_it_at_the_end(jobs: Jobs, script: str) -> None:
+    program = (
+        f"import pathlib; pathlib.Path('train.py').write_text({script!r})\n"
+        "from sagebrush.runtime import script\nscript.run_python('train.py', '.', [])"
+    )
+    jobs.warmed()
+    spec = jobs.spec(program)
+    jobs.rig.launcher.launch(spec)
+    end = jobs.rig.finish(spec)
+    assert (end.exit_code, end.start, jobs.rig.printed(spec)) == (0, "", [])
+    assert (spec.opt_ml / "left.csv").read_text() == "epoch,loss"
 
 
 def test_an_exception_names_the_line_in_the_users_program(jobs: Jobs) -> None:

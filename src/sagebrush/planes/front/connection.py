@@ -297,6 +297,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, head: RequestHead) -> None:
         if head.method == b"CONNECT":
+            if self._plane is not None:
+                self.answer(403, "Forbidden", "There is no CONNECT within TLS.", shape="json")
+                return
             self.door.proxy.begin(self, head)
             return
         if not head.target.startswith(b"/"):

@@ -118,7 +118,7 @@ class ConnectProxy:
             far.transport.write(hello)
             self._tunnels.add(join(client.transport, far))
             await loop.connect_accepted_socket(
-                lambda: ClientConnection(self._door, plane=CONTROL, source_ip=client.source_ip),
+                lambda: self._inner(client),
                 theirs,
                 ssl=context,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS,
@@ -126,6 +126,10 @@ class ConnectProxy:
         except (OSError, ssl.SSLError, TimeoutError, EOFError) as error:
             log.info("TLS: %s", error)
             client.transport.abort()
+
+    def _inner(self, client: ClientConnection) -> ClientConnection:
+        """What is said within a client's TLS: to the control plane alone, from where the client is."""
+        return ClientConnection(self._door, plane=CONTROL, source_ip=client.source_ip, enclosed=client.enclosed)
 
     async def _terminate(self, client: ClientConnection) -> None:
         """Answer as STS: TLS with our own certificate, then HTTP to the control plane."""
@@ -137,7 +141,7 @@ class ConnectProxy:
             log.error("no certificate for the STS names: %s", error)
             raise _Refused("the platform has no certificate for the STS names yet") from None
         client.transport.write(CONNECTION_ESTABLISHED)
-        inner = ClientConnection(self._door, plane=CONTROL, source_ip=client.source_ip)
+        inner = self._inner(client)
         secured = await loop.start_tls(
             client.transport, inner, context, server_side=True, ssl_handshake_timeout=_HANDSHAKE_SECONDS
         )

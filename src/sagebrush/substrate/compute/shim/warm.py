@@ -9,6 +9,7 @@ have undone stays: the modules that the zygote has imported, which is the point.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -94,8 +95,11 @@ def _run(arguments: list[str]) -> int:
     try:
         if arguments[0] == "-m":
             import runpy
+            from types import ModuleType
 
-            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+            # What the interpreter itself does: the module stays. run_module would take it away when it has run.
+            sys.modules["__main__"] = ModuleType("__main__")
+            runpy._run_module_as_main(arguments[1])  # type: ignore[attr-defined]
         else:
             # Absolute, but not normal, as the interpreter has it.
             _run_script(os.path.join(os.getcwd(), arguments[0].removeprefix("./")))
@@ -134,13 +138,16 @@ def _tell(error: BaseException) -> int:
 
 
 def _end(code: int) -> None:
-    """As an interpreter ends: threads first, then what was registered for the end."""
+    """As an interpreter ends: threads first, then what was registered for the end, then what is left open."""
     import atexit
     import threading
 
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
+        if threading.active_count() == 1:  # The interpreter would have stopped daemons; here they would stumble.
+            _take_down()
+        _write_out()
         sys.stdout.flush()
         sys.stderr.flush()
         if code < 0:
@@ -148,3 +155,23 @@ def _end(code: int) -> None:
             os.kill(os.getpid(), -code)
     finally:
         os._exit(code & 0xFF)
+
+
+def _write_out() -> None:
+    """What files that are still open hold, text before bytes. The zygote's own objects are frozen, so not looked at."""
+    import gc
+
+    kinds = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+    files = [found for found in gc.get_objects() if isinstance(found, kinds)]
+    for file in sorted(files, key=lambda file: not isinstance(file, io.TextIOWrapper)):
+        with contextlib.suppress(OSError, ValueError):
+            file.flush()
+
+
+def _take_down() -> None:
+    """The main module's objects go, in the interpreter's order: what they do when they go is done."""
+    names = sys.modules["__main__"].__dict__
+    for private in (True, False):
+        for name in list(names):
+            if name != "__builtins__" and private == (name[0] == "_" and name[1:2] != "_"):
+                names[name] = None
