@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sagebrush.substrate.compute import Compute, LaunchSpec, Observation
+from sagebrush.substrate.compute import Compute, LaunchSpec, Limits, Observation
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, cleaned, eventually
 from tests.substrate.compute.warm_jobs import FACTS, LEFT_OPEN, Jobs, comparable
@@ -238,3 +238,14 @@ def test_stopping_ends_all_of_it(jobs: Jobs) -> None:
     size = alive.stat().st_size
     time.sleep(0.3)
     assert alive.stat().st_size == size
+
+
+@pytest.mark.parametrize("pids", [6, 7, 8, 9])
+def test_a_program_for_which_there_is_no_process_left_ends_no_other(jobs: Jobs, pids: int) -> None:
+    jobs.warmed()
+    first = "open('go', 'w').write('on'); import time; time.sleep(1); print('first is done')"
+    lines = "mkfifo go; python3 code/first.py & read on < go; python3 code/job.py; wait $!; echo first $?"
+    spec = _prepared(jobs, lines, {"code/first.py": first, "code/job.py": "print('second')"}, limits=Limits(pids=pids))
+    jobs.rig.launcher.launch(spec)
+    assert jobs.rig.finish(spec).exit_code == 0
+    assert jobs.rig.printed(spec)[-2:] == ["first is done", "first 0"]

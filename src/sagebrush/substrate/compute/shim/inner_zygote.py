@@ -19,6 +19,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -28,6 +29,7 @@ SOCKET = "warm"
 _WAITING = 128
 _LONGEST = 1 << 24
 _LAST_DESCRIPTOR = 1 << 20
+_PAUSE_S = 0.01
 
 
 def open_in(layer: str, env: dict[str, str]) -> None:
@@ -87,8 +89,17 @@ def _serve(listener: socket.socket, env: dict[str, str]) -> None:
     os.closerange(4, _LAST_DESCRIPTOR)
     listener = socket.socket(fileno=3)
     while True:
-        door, _ = listener.accept()
-        if os.fork() == 0:
+        try:
+            door, _ = listener.accept()
+        except OSError:  # Out of descriptors or memory for now; whoever waits is not lost.
+            time.sleep(_PAUSE_S)
+            continue
+        try:
+            attendant = os.fork()
+        except OSError:  # The job's limit of processes: this program starts cold, those that run go on.
+            door.close()
+            continue
+        if attendant == 0:
             listener.close()
             try:
                 _attend(door, env)
@@ -106,7 +117,10 @@ def _attend(door: socket.socket, env: dict[str, str]) -> None:
     command = [request["program"], *request["arguments"]]
     if why_cold(command, request["environ"], env):
         return
-    program = os.fork()
+    try:
+        program = os.fork()
+    except OSError:
+        return
     if program == 0:
         door.close()
         _become(request, command, descriptors)
