@@ -30,8 +30,8 @@ def run(environment: TrainingEnvironment) -> int:
     os.environ.update(environment.variables())
     os.chdir(code)
     install_requirements(code)
-    if packages := warm_start.outdated():
-        warm_start.start_again(packages)
+    if modules := warm_start.hidden([code]):
+        warm_start.start_again(modules)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [code, os.environ.get("PYTHONPATH", "")]))
     aws_modules.make_importable()
     hosts = choice.hosts_of(environment)

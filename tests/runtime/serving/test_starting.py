@@ -106,7 +106,7 @@ def test_a_warm_server_whose_requirements_replace_what_is_imported_starts_again_
     environ |= {"SAGEBRUSH_WARM_START": "1", "PYTHONPATH": f"{SOURCE}:{imported}"}
     replica = start(files, workers=2, PIP_NO_INDEX="1", HOME=str(tmp_path), TMPDIR=str(tmp_path), **environ)
     assert replica.ask("x") == (200, b"hello"), replica.log
-    assert "Starting again, cold: greeting installed by this job." in replica.log
+    assert "Starting again, cold: this job has its own greeting." in replica.log
 
 
 def test_requirements_of_an_isolated_model_say_that_there_is_no_index(start: Start) -> None:

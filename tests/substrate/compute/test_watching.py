@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from sagebrush.substrate.compute.shim import record
 from sagebrush.substrate.compute.watching import Watcher
+from sagebrush.testing.launcher_contract import eventually
 
 
 def test_a_directory_that_cannot_be_read_makes_no_other_unheard(tmp_path: Path) -> None:
@@ -28,3 +34,39 @@ def test_a_directory_that_cannot_be_read_makes_no_other_unheard(tmp_path: Path) 
         assert heard.wait(30)
     finally:
         watcher.close()
+
+
+@pytest.fixture
+def watcher() -> Iterator[Watcher]:
+    made = Watcher()
+    yield made
+    made.close()
+
+
+def test_a_shim_that_has_ended_before_it_is_watched_is_no_error(watcher: Watcher, tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    watcher.reap(ended.pid, tmp_path)
+    assert not watcher._children
+    living = subprocess.Popen(["sleep", "600"])
+    watcher.reap(living.pid, tmp_path)
+    living.kill()
+    eventually(lambda: not watcher._children)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(living.pid, os.WNOHANG)
+
+
+def test_an_event_that_was_another_descriptors_waits_for_no_living_shim(watcher: Watcher, tmp_path: Path) -> None:
+    living = subprocess.Popen(["sleep", "600"])
+    try:
+        watcher.reap(living.pid, tmp_path)
+        (descriptor,) = watcher._children
+        # As where a number was closed between the event and its being heard, and given to this shim since.
+        hearing = threading.Thread(target=watcher._hear, args=[descriptor], daemon=True)
+        hearing.start()
+        hearing.join(30)
+        assert not hearing.is_alive()
+        assert descriptor in watcher._children
+    finally:
+        living.kill()
+    eventually(lambda: not watcher._children)

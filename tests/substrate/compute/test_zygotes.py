@@ -148,6 +148,14 @@ def test_packages_that_start_threads_are_no_zygotes(jobs: Jobs, monkeypatch: pyt
     )
 
 
+def test_a_zygote_that_cannot_even_be_started_fails_no_job(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preloads, "modules_of", lambda name: ("longer.than.an.argument.may.be" * 100_000,))
+    assert jobs.run("pass")[0].exit_code == 0
+    end, _ = jobs.run("pass")
+    assert end.exit_code == 0
+    assert end.start.startswith("no warm interpreter of its environment could be made: [Errno 7] Argument list too long")
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -173,14 +181,28 @@ import os, pathlib
 from sagebrush.runtime import script, warm_start
 pathlib.Path("requirements.txt").write_text("probe_base==2.0\\n")
 script.install_requirements(".")
-if packages := warm_start.outdated():
-    warm_start.start_again(packages)
+if modules := warm_start.hidden():
+    warm_start.start_again(modules)
 import probe_base
 print(probe_base.WORD, os.environ.get("SAGEBRUSH_WARM_START"))
 """
     end, lines = jobs.run(program, env=variables)
     assert (end.exit_code, end.start) == (0, "")
-    assert lines == ["[sagebrush] Starting again, cold: probe_base installed by this job.", "base 2.0 None"]
+    assert lines == ["[sagebrush] Starting again, cold: this job has its own probe_base.", "base 2.0 None"]
+
+
+def test_a_script_beside_which_lies_a_module_that_is_loaded_starts_again_and_imports_its_own(jobs: Jobs) -> None:
+    jobs.warmed()
+    files = {"train.py": "import probe_base; print(probe_base.WORD)", "probe_base.py": "WORD = 'mine'", "json.txt": ""}
+    program = (
+        "import os, pathlib\nfrom sagebrush.runtime import script, warm_start\n"
+        f"for name, text in {files!r}.items(): pathlib.Path(name).write_text(text)\n"
+        "if modules := warm_start.hidden([os.getcwd()]): warm_start.start_again(modules)\n"
+        "script.run_python('train.py', os.getcwd(), [])"
+    )
+    end, lines = jobs.run(program)
+    assert (end.exit_code, end.start) == (0, "")
+    assert lines == ["[sagebrush] Starting again, cold: this job has its own probe_base.", "mine"]
 
 
 def test_a_zygote_that_nobody_needs_ends(environment: Environment, tmp_path: Path) -> None:

@@ -64,9 +64,9 @@ def _serve(directories: Directories, progress: Progress) -> int:
     listeners = _inherited(os.environ)
     with PlatformRelay.of(os.environ) as relay:
         prepared = preparing.prepare(directories, os.environ, progress.tell)
-        if packages := warm_start.outdated():
+        if modules := warm_start.hidden([prepared.code] if prepared.program else []):
             relay.end()
-            warm_start.start_again(packages, keep=[listener.fileno() for listener in listeners])
+            warm_start.start_again(modules, keep=[listener.fileno() for listener in listeners])
         return _run(directories, prepared, listeners, relay, progress)
 
 

@@ -45,10 +45,15 @@ class Watcher:
         self._closed = False
 
     def reap(self, pid: int, directory: Path) -> None:
-        """Collect this child, the shim of ``directory``, when it ends."""
+        """Collect this child, the shim of ``directory``, when it ends; it may be a zygote's child, and gone already."""
         with self._lock:
             self._start()
-            descriptor = os.pidfd_open(pid)
+            try:
+                descriptor = os.pidfd_open(pid)
+            except ProcessLookupError:
+                self._changed.add(directory.absolute())
+                self._wake()
+                return
             self._children[descriptor] = (pid, directory.absolute())
             self._poll.register(descriptor, select.EPOLLIN)
 
@@ -133,9 +138,12 @@ class Watcher:
         elif descriptor == self._inotify:
             self._read_inotify()
         elif descriptor in self._children:
-            pid, directory = self._children.pop(descriptor)
+            pid, directory = self._children[descriptor]
+            if not _is_over(descriptor):
+                return  # The event was of another descriptor with this number, closed since.
+            del self._children[descriptor]
             with contextlib.suppress(ChildProcessError):  # Forked by a zygote: not our child.
-                os.waitpid(pid, 0)
+                os.waitpid(pid, os.WNOHANG)
             os.close(descriptor)
             self._changed.add(directory)
         else:
@@ -193,3 +201,9 @@ class Watcher:
             with self._lock:
                 if self._watches.get(watch.directory) is watch:
                     self.unwatch(watch.directory)
+
+
+def _is_over(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

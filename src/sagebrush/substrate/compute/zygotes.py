@@ -40,7 +40,7 @@ class ZygoteGone(Exception):
 class Zygote:
     """One of them, and how to ask it. ``problem`` says why it could not be made."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None
     socket: socket.socket
     lock: threading.Lock = field(default_factory=threading.Lock)
     used: float = 0.0
@@ -123,31 +123,36 @@ class Zygotes:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         modules = ",".join(preloads.modules_of(environment.name))
         command = [str(environment.python), "-X", "utf8", str(_PROGRAM), str(theirs.fileno()), modules]
-        process = subprocess.Popen(
-            command,
-            env=_environ(environment),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            cwd="/",
-            start_new_session=True,
-        )
-        theirs.close()
-        made = Zygote(process, ours, used=time.monotonic())
-        self._zygotes[environment.prefix] = made
-        name = f"zygote-{environment.name}"
-        threading.Thread(target=self._await, args=(made, environment.name), name=name, daemon=True).start()
+        made = self._zygotes[environment.prefix] = Zygote(None, ours, used=time.monotonic())
         self._look_after()
+        try:
+            made.process = subprocess.Popen(
+                command,
+                env=_environ(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            made.problem = f"no warm interpreter of its environment could be made: {error}"
+            return
+        finally:
+            theirs.close()
+        name = f"zygote-{environment.name}"
+        arguments = (made, made.process, environment.name)
+        threading.Thread(target=self._await, args=arguments, name=name, daemon=True).start()
 
-    def _await(self, made: Zygote, name: str) -> None:
+    def _await(self, made: Zygote, process: subprocess.Popen[bytes], name: str) -> None:
         """Hear whether it is ready. It yields to jobs meanwhile: it is for those to come."""
         try:
-            os.setpriority(os.PRIO_PROCESS, made.process.pid, _NICE)
+            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
             made.socket.settimeout(_START_SECONDS)
             word, _, text = made.socket.recv(8192).decode("utf-8", "replace").partition(" ")
             if word == "ready":
-                os.setpriority(os.PRIO_PROCESS, made.process.pid, 0)
+                os.setpriority(os.PRIO_PROCESS, process.pid, 0)
         except OSError as error:
             word, text = "problem", str(error)
         if word == "ready":
@@ -164,8 +169,9 @@ class Zygotes:
                 self._zygotes = {path: z for path, z in self._zygotes.items() if z is not ended}
         ended.ready = False
         ended.socket.close()
-        ended.process.kill()
-        ended.process.wait()
+        if ended.process is not None:
+            ended.process.kill()
+            ended.process.wait()
 
     def _look_after(self) -> None:
         """Come back, while there are any, to end those that nobody needs."""

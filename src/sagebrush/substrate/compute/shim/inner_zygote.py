@@ -30,6 +30,7 @@ _WAITING = 128
 _LONGEST = 1 << 24
 _LAST_DESCRIPTOR = 1 << 20
 _PAUSE_S = 0.01
+_SUFFIXES = ("py", "pyc", "so")
 
 
 def open_in(layer: str, env: dict[str, str]) -> None:
@@ -205,8 +206,10 @@ def shadowed(paths: list[str]) -> list[str]:
         except OSError:
             continue
         for name in names:
-            module = name.partition(".")[0]
-            if module in sys.modules and (module != name or os.path.exists(f"{path}/{name}/__init__.py")):
+            module, dot, suffix = name.partition(".")
+            if module in sys.modules and (
+                suffix.endswith(_SUFFIXES) if dot else os.path.exists(f"{path}/{name}/__init__.py")
+            ):
                 found.add(module)
     return sorted(found - {"__main__"})
 
