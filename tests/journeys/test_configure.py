@@ -48,6 +48,9 @@ class Shell:
     def configure(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self._platform.command("configure", *arguments, check=check)
 
+    def doctor(self) -> str:
+        return self._platform.command("doctor", check=False).stdout
+
     def run(self, sdk: str, program: str, **variables: str) -> dict[str, object]:
         environ = {"PATH": os.environ["PATH"], "HOME": str(self.home)} | variables
         python = CLIENTS / sdk / "bin" / "python"
@@ -65,7 +68,9 @@ def shell(tmp_path: Path, platform: RunningPlatform) -> Shell:
     return Shell(tmp_path, platform)
 
 
-def test_both_sdks_and_boto3_work_from_a_bare_shell_until_it_is_undone(shell: Shell, platform: RunningPlatform) -> None:
+def test_both_sdks_and_boto3_work_from_a_bare_shell_until_it_is_undone(
+    shell: Shell, platform: RunningPlatform, tmp_path: Path
+) -> None:
     (shell.home / ".aws").mkdir()
     own = "[profile work]\nregion = eu-west-1  # mine\n"
     (shell.home / ".aws/config").write_text(own)
@@ -79,16 +84,19 @@ def test_both_sdks_and_boto3_work_from_a_bare_shell_until_it_is_undone(shell: Sh
     expected = {"account": "123456789012", "bucket": "sagemaker-us-east-1-123456789012"}
     assert shell.run("v2", _V2) == expected
     assert shell.run("v3", _V3) == expected
-    assert f"point here: {shell.home}/.aws/config" in platform.command("doctor", check=False).stdout
+    assert f"point here: {shell.home}/.aws/config" in shell.doctor()
     secrets = [name for name, content in shell.files().items() if b"secret_access_key" in content.lower()]
     assert secrets == []
-    shell.configure("--undo")
+    # By whatever platform: the one that did it may be gone.
+    gone = RunningPlatform(tmp_path / "gone", platform.port, {"HOME": str(shell.home)})
+    assert f"point to the platform in {platform.data_dir}" in gone.command("doctor", check=False).stdout
+    gone.command("configure", "--undo")
     assert shell.files() == before
     assert not (shell.home / ".config").exists()
     assert "nothing to undo" in shell.configure("--undo").stdout
 
 
-def test_another_profile_leaves_the_users_own_default_alone(shell: Shell, platform: RunningPlatform) -> None:
+def test_another_profile_leaves_the_users_own_default_alone(shell: Shell) -> None:
     (shell.home / ".aws").mkdir()
     (shell.home / ".aws/credentials").write_text("[default]\naws_access_key_id = AKIAMINE\naws_secret_access_key = x\n")
     refused = shell.configure(check=False)
@@ -105,9 +113,10 @@ def test_another_profile_leaves_the_users_own_default_alone(shell: Shell, platfo
     shell.configure("--profile", "sagebrush", "--dry-run")
     with (shell.home / ".aws/config").open("a") as config:
         config.write("[profile later]\nregion = eu-north-1\n")
-    doctor = platform.command("doctor", check=False).stdout
+    doctor = shell.doctor()
     assert f"changed since `sagebrush configure` wrote them: {shell.home}/.aws/config;" in doctor
     shell.configure("--undo")
     left = shell.files()
+    assert not (shell.home / ".local/state/sagebrush/configured.json").exists()
     assert left.pop(".aws/config") == b"[profile later]\nregion = eu-north-1\n"
     assert left == before

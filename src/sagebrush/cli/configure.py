@@ -26,8 +26,6 @@ from sagebrush.substrate.errors import CallerError
 if TYPE_CHECKING:
     from sagebrush.cli.environment import Target
 
-#: In the data directory: what the files were before.
-RECORD: Final = "configured.json"
 _STS: Final = "sts"
 
 
@@ -39,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = load_settings(arguments, environ).settings
-    record = settings.data_dir / RECORD
+    record = record_of(environ)
     if arguments.undo:
         told = own_files.take_back(record)
-        print("\n".join(told) if told else "There is nothing to undo: this platform has configured no files.")
+        print("\n".join(told) if told else "There is nothing to undo: no platform has configured files of yours.")
         return 0
     platform = find_running(settings)
     there = target(settings, platform, environ, seconds=3600)
@@ -50,10 +48,10 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for change in changes:
         print(f"{change.path}: {change.what}")
     if not arguments.dry_run:
-        # A second time replaces the first: the record is to tell what the files were without us.
+        # A second time, or another platform, replaces the first: the record is to tell what the files were without us.
         if own_files.take_back(record):
             changes = _changes(there, arguments.profile, settings.data_dir, environ)
-        own_files.make(changes, record)
+        own_files.make(changes, record, str(settings.data_dir.absolute()))
         print(_told(arguments.profile))
     return 0
 
@@ -71,6 +69,12 @@ def _told(profile: str) -> str:
         f"{use}Whatever profile is used, both SageMaker SDKs now find STS here and not at AWS; everything else "
         "follows the profile. `sagebrush configure --undo` takes it back."
     )
+
+
+def record_of(environ: Mapping[str, str]) -> Path:
+    """Where it is written down what this user's files were before."""
+    base = Path(environ.get("XDG_STATE_HOME") or _home(environ) / ".local" / "state")
+    return base / "sagebrush" / "configured.json"
 
 
 def _home(environ: Mapping[str, str]) -> Path:

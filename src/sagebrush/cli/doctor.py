@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from sagebrush.cli import configure, own_files
@@ -38,17 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = load_settings(arguments, environ).settings
     problems = 0
-    for finding in _examine(settings):
+    for finding in _examine(settings, environ):
         mark = {"ok": "ok", "note": "note", "problem": "PROBLEM"}[finding.grade]
         print(f"{mark:<8} {finding.subject:<16} {finding.text}", flush=True)
         problems += finding.grade == "problem"
     return 1 if problems else 0
 
 
-def _examine(settings: Settings) -> Iterator[Finding]:
-    probes: list[Callable[[Settings], Iterator[Finding]]] = [_data_directory, _platform, _own_files, _host]
-    for probe in probes:
-        yield from probe(settings)
+def _examine(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    yield from _data_directory(settings)
+    yield from _platform(settings)
+    yield from _own_files(settings, configure.record_of(environ))
+    yield from _host(settings)
 
 
 def _data_directory(settings: Settings) -> Iterator[Finding]:
@@ -82,10 +84,12 @@ def _platform(settings: Settings) -> Iterator[Finding]:
     yield _sts(settings, running)
 
 
-def _own_files(settings: Settings) -> Iterator[Finding]:
+def _own_files(settings: Settings, record: Path) -> Iterator[Finding]:
     """Whether the user's AWS files point here."""
-    standing = own_files.standing(settings.data_dir / configure.RECORD)
-    if not standing:
+    standing, by = own_files.standing(record), own_files.made_by(record)
+    if standing and by != str(settings.data_dir.absolute()):
+        yield Finding("note", "your files", f"point to the platform in {by}: {', '.join(standing)}")
+    elif not standing:
         text = "no AWS files point here: use `sagebrush exec` and `env`, or `sagebrush configure` for good"
         yield Finding("ok", "your files", text)
     elif all(standing.values()):

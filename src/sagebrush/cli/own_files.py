@@ -1,7 +1,7 @@
 """Changes to files that are the user's own, written down before they are made, so that each can be taken back.
 
-The record lies in the data directory: what each file was, and what it became. Taking back restores a file byte for
-byte if nobody has changed it since; else only the lines between our marks go.
+The record is the user's, too, and outlives the platform that made it: what each file was, and what it became. Taking
+back restores a file byte for byte if nobody has changed it since; else only the lines between our marks go.
 """
 
 from __future__ import annotations
@@ -41,9 +41,13 @@ def appended(path: Path, lines: Sequence[str]) -> bytes:
     return before + gap + marked(lines)
 
 
-def make(changes: Sequence[Change], record: Path) -> None:
-    """Write the record, then the files, each whole or not at all. Raises OSError."""
-    entries = []
+def make(changes: Sequence[Change], record: Path, by: str) -> None:
+    """Write the record, then the files, each whole or not at all; ``by`` whom, for the record. Raises OSError.
+
+    What an earlier record still tells of stays in it: files that were left as they are.
+    """
+    changed = {str(change.path) for change in changes}
+    entries = [entry for entry in _entries(record) if entry["path"] not in changed]
     for change in changes:
         before = _read(change.path)
         entries.append(
@@ -54,53 +58,80 @@ def make(changes: Sequence[Change], record: Path) -> None:
                 "folders": [str(folder) for folder in change.path.parents if not folder.exists()],
             }
         )
-    _replace(record, json.dumps({"version": 1, "files": entries}, indent=1).encode())
+    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(record, by, entries)
     for change in changes:
         change.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _replace(change.path.resolve(), change.after)
 
 
+def made_by(record: Path) -> str:
+    """Whom the record names; '' without one."""
+    try:
+        return str(json.loads(record.read_bytes())["by"])
+    except FileNotFoundError:
+        return ""
+
+
 def standing(record: Path) -> dict[str, bool]:
     """The files that the record tells of, and whether each is as it was written. Empty without a record."""
-    try:
-        entries: list[dict[str, Any]] = json.loads(record.read_bytes())["files"]
-    except FileNotFoundError:
-        return {}
-    contents = ((entry, _read(Path(entry["path"]))) for entry in entries)
+    contents = ((entry, _read(Path(entry["path"]))) for entry in _entries(record))
     return {entry["path"]: now is not None and _digest(now) == entry["after"] for entry, now in contents}
 
 
 def take_back(record: Path) -> list[str]:
-    """Undo what the record tells; a line for each file. Nothing happens without a record. Raises OSError."""
+    """Undo what the record tells; a line for each file. Nothing happens without a record. Raises OSError.
+
+    A file that had to be left stays in the record.
+    """
+    told, left = [], []
+    for entry in _entries(record):
+        line, done = _restore(entry)
+        told.append(line)
+        left += [] if done else [entry]
+    if left:
+        _write(record, made_by(record), left)
+    else:
+        record.unlink(missing_ok=True)
+    return told
+
+
+def _entries(record: Path) -> list[dict[str, Any]]:
     try:
         entries: list[dict[str, Any]] = json.loads(record.read_bytes())["files"]
     except FileNotFoundError:
         return []
-    told = [_restore(entry) for entry in entries]
-    record.unlink()
-    return told
+    return entries
 
 
-def _restore(entry: dict[str, Any]) -> str:
+def _write(record: Path, by: str, entries: Sequence[dict[str, Any]]) -> None:
+    _replace(record, json.dumps({"version": 1, "by": by, "files": entries}, indent=1).encode())
+
+
+def _restore(entry: dict[str, Any]) -> tuple[str, bool]:
+    """What was done, and whether that is all there is to do."""
     path = Path(entry["path"])
     before = None if entry["before"] is None else base64.b64decode(entry["before"])
     now = _read(path)
     if now == before:
-        return f"{path}: nothing to undo"
+        return f"{path}: nothing to undo", True
     if now is None:
-        return f"{path}: is gone, and stays so"
+        return f"{path}: is gone, and stays so", True
     if _digest(now) == entry["after"]:
         if before is None:
             path.unlink()
             _remove_folders(entry["folders"])
-            return f"{path}: removed"
+            return f"{path}: removed", True
         _replace(path.resolve(), before)
-        return f"{path}: as it was"
+        return f"{path}: as it was", True
     without = without_marked(now)
     if without == now:
-        return f"{path}: changed since by somebody else, so it is left as it is"
+        return (
+            f"{path}: changed since by somebody else, so it is left as it is; remove what names localhost in it",
+            False,
+        )
     _replace(path.resolve(), without)
-    return f"{path}: our lines removed"
+    return f"{path}: our lines removed", True
 
 
 def without_marked(content: bytes) -> bytes:

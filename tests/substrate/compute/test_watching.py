@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +36,10 @@ def test_a_directory_that_cannot_be_read_makes_no_other_unheard(tmp_path: Path) 
         watcher.close()
 
 
+def _sleeping(seconds: int) -> int:
+    return os.posix_spawn("/bin/sleep", ["sleep", str(seconds)], os.environ)
+
+
 @pytest.fixture
 def watcher() -> Iterator[Watcher]:
     made = Watcher()
@@ -44,22 +48,22 @@ def watcher() -> Iterator[Watcher]:
 
 
 def test_a_shim_that_has_ended_before_it_is_watched_is_no_error(watcher: Watcher, tmp_path: Path) -> None:
-    ended = subprocess.Popen(["true"])
-    ended.wait()
-    watcher.reap(ended.pid, tmp_path)
+    ended = _sleeping(0)
+    os.waitpid(ended, 0)
+    watcher.reap(ended, tmp_path)
     assert not watcher._children
-    living = subprocess.Popen(["sleep", "600"])
-    watcher.reap(living.pid, tmp_path)
-    living.kill()
+    living = _sleeping(600)
+    watcher.reap(living, tmp_path)
+    os.kill(living, signal.SIGKILL)
     eventually(lambda: not watcher._children)
     with pytest.raises(ChildProcessError):
-        os.waitpid(living.pid, os.WNOHANG)
+        os.waitpid(living, os.WNOHANG)
 
 
 def test_an_event_that_was_another_descriptors_waits_for_no_living_shim(watcher: Watcher, tmp_path: Path) -> None:
-    living = subprocess.Popen(["sleep", "600"])
+    living = _sleeping(600)
     try:
-        watcher.reap(living.pid, tmp_path)
+        watcher.reap(living, tmp_path)
         (descriptor,) = watcher._children
         # As where a number was closed between the event and its being heard, and given to this shim since.
         hearing = threading.Thread(target=watcher._hear, args=[descriptor], daemon=True)
@@ -68,5 +72,5 @@ def test_an_event_that_was_another_descriptors_waits_for_no_living_shim(watcher:
         assert not hearing.is_alive()
         assert descriptor in watcher._children
     finally:
-        living.kill()
+        os.kill(living, signal.SIGKILL)
     eventually(lambda: not watcher._children)

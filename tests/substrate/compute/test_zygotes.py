@@ -153,7 +153,9 @@ def test_a_zygote_that_cannot_even_be_started_fails_no_job(jobs: Jobs, monkeypat
     assert jobs.run("pass")[0].exit_code == 0
     end, _ = jobs.run("pass")
     assert end.exit_code == 0
-    assert end.start.startswith("no warm interpreter of its environment could be made: [Errno 7] Argument list too long")
+    assert end.start.startswith(
+        "no warm interpreter of its environment could be made: [Errno 7] Argument list too long"
+    )
 
 
 @pytest.mark.parametrize(
