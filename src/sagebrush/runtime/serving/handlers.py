@@ -34,9 +34,9 @@ _ARGUMENTS = {
 }
 #: Framework -> the module with its ``defaults(with_code)`` and ``preload(with_code)``.
 _FRAMEWORKS = {name: f"sagebrush.algorithms.{name}.serving" for name in ("xgboost", "sklearn", "pytorch")}
-#: What handlers of users get as text, as in the toolkit; a type with parameters stays bytes, there too.
 #: No media type is longer, and clients give up on headers that are.
 _LONGEST_CONTENT_TYPE = 1024
+#: What handlers of users get as text, as in the toolkit; a type with parameters stays bytes, there too.
 _TEXTS = frozenset({"application/json", "text/csv"})
 
 

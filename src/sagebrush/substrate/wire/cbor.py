@@ -102,11 +102,13 @@ class _Reader:
         return b"".join(pieces)
 
     def _map(self, info: int, depth: int) -> dict[str, Any]:
-        result = {}
+        result: dict[str, Any] = {}
         for _ in self._counted(info):
             key = self.item(depth + 1)
             if type(key) is not str:
                 raise ValueError("a key that is no text")
+            if key in result:
+                raise ValueError("a key that is there twice")
             result[key] = self.item(depth + 1)
         return result
 
