@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Table, inspect, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, text
 
 import sagebrush
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.store import OBJECTS, STATE, Schema, Store, open_store
-from sagebrush.substrate.store.baseline import render
 from sagebrush.substrate.store.migrating import migrate
 from sagebrush.substrate.store.postgresql import PostgresqlStore
+from sagebrush.substrate.store.revision import draft
 from sagebrush.substrate.store.sqlite import SqliteStore
 from tests.conftest import Database
 
@@ -93,9 +93,30 @@ def test_a_new_database_equals_a_migrated_one(database: Database, schema: Schema
 
 
 @pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.name)
-def test_the_baseline_is_what_the_generator_writes(schema: Schema) -> None:
-    """Where this fails, tables changed: run ``python -m sagebrush.substrate.store.baseline``."""
-    assert (schema.migrations / "0001_baseline.py").read_text() == render(schema)
+def test_no_table_was_declared_without_a_migration(schema: Schema) -> None:
+    """Where this fails, tables changed: run ``python -m sagebrush.substrate.store.revision <name>``."""
+    assert draft(schema, "nothing") is None
+
+
+def test_the_next_migration_is_drafted_from_what_is_declared(tmp_path: Path) -> None:
+    root = tmp_path / "migrations"
+    shutil.copytree(OBJECTS.migrations_root, root, ignore=shutil.ignore_patterns("__pycache__"))
+    OBJECTS.declare_all()
+    declared = MetaData()
+    for table in OBJECTS.metadata.tables.values():
+        table.to_metadata(declared)
+    Table("shelves", declared, Column("height", Integer, primary_key=True))
+    later = Schema(OBJECTS.name, (), declared, root)
+    found = draft(later, "library_shelves")
+    assert found is not None
+    name, written = found
+    assert name == f"{int(OBJECTS.newest()) + 1:04d}_library_shelves.py"
+    (root / OBJECTS.name / name).write_text(written)
+    assert draft(later, "nothing") is None
+    store = SqliteStore(tmp_path / "later.db")
+    store.write(lambda tx: migrate(tx, later))
+    assert "shelves" in store.read(lambda connection: inspect(connection).get_table_names())
+    store.close()
 
 
 def test_every_module_that_declares_tables_is_listed() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.identity import entities
-from sagebrush.substrate.identity.entities import ROLE, USER
+from sagebrush.substrate.identity.entities import GROUP, ROLE, USER
 
 
 def role(call: Call, request: Mapping[str, Any]) -> list[str]:
@@ -22,6 +22,11 @@ def user(call: Call, request: Mapping[str, Any]) -> list[str]:
     return [_existing(call, USER, name) if name else call.principal.arn]
 
 
+def group(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The group of ``GroupName``."""
+    return [_existing(call, GROUP, request["GroupName"])]
+
+
 def new_role(call: Call, request: Mapping[str, Any]) -> list[str]:
     """The role that CreateRole will make."""
     return [f"arn:aws:iam::{call.account}:role{request.get('Path', '/')}{request['RoleName']}"]
@@ -30,6 +35,11 @@ def new_role(call: Call, request: Mapping[str, Any]) -> list[str]:
 def new_user(call: Call, request: Mapping[str, Any]) -> list[str]:
     """The user that CreateUser will make."""
     return [f"arn:aws:iam::{call.account}:user{request.get('Path', '/')}{request['UserName']}"]
+
+
+def new_group(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The group that CreateGroup will make."""
+    return [f"arn:aws:iam::{call.account}:group{request.get('Path', '/')}{request['GroupName']}"]
 
 
 def new_policy(call: Call, request: Mapping[str, Any]) -> list[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from sagebrush.substrate.identity import entities
-from sagebrush.substrate.identity.entities import ROLE, Entity
+from sagebrush.substrate.identity.entities import GROUP, ROLE, USER, Entity
 from sagebrush.substrate.identity.iam_errors import limit_exceeded
 from sagebrush.substrate.identity.policy import Kind, malformed, parse_document
 
 MANAGED_LIMIT = 6144
 TRUST_LIMIT = 2048
-#: All inline policies of one role or user together.
-INLINE_LIMITS = {ROLE: 10_240, entities.USER: 2048}
+#: All inline policies of one role, user or group together.
+INLINE_LIMITS = {ROLE: 10_240, USER: 2048, GROUP: 5120}
 
 
 def size(document: str) -> int:

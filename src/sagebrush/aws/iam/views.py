@@ -1,4 +1,4 @@
-"""Roles, users and policies as the API shows them. Documents are percent-encoded (RFC 3986), as IAM's are."""
+"""Roles, users, groups and policies as the API shows them. Documents are percent-encoded (RFC 3986), as IAM's are."""
 
 from __future__ import annotations
 
@@ -53,6 +53,17 @@ def user(entity: Entity, *, whole: bool) -> dict[str, Any]:
         "CreateDate": moment(entity.created_us),
     }
     return shown | (_boundary_and_tags(entity) if whole else {})
+
+
+def group(entity: Entity) -> dict[str, Any]:
+    """A group."""
+    return {
+        "Path": entity.path,
+        "GroupName": entity.name,
+        "GroupId": entity.unique_id,
+        "Arn": entity.arn,
+        "CreateDate": moment(entity.created_us),
+    }
 
 
 def policy(found: ManagedPolicy, *, attachments: int, boundaries: int, whole: bool) -> dict[str, Any]:

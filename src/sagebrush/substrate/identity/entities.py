@@ -1,4 +1,4 @@
-"""Roles and users: their rows."""
+"""Roles, users and groups: their rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from sagebrush.substrate.identity.access_key_ids import new_unique_id
 from sagebrush.substrate.identity.iam_errors import already_exists, delete_conflict, no_such
@@ -15,18 +15,20 @@ from sagebrush.substrate.identity.tables import (
     iam_access_keys,
     iam_attachments,
     iam_entities,
+    iam_group_members,
     iam_inline_policies,
 )
 
 ROLE = "role"
 USER = "user"
-_ID_PREFIX = {ROLE: "AROA", USER: "AIDA"}
+GROUP = "group"
+_ID_PREFIX = {ROLE: "AROA", USER: "AIDA", GROUP: "AGPA"}
 DEFAULT_SESSION_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A role or a user. The last three members are a role's."""
+    """A role, a user or a group. The last three members are a role's."""
 
     arn: str
     account: str
@@ -79,7 +81,7 @@ def add(tx: Connection, entity: Entity) -> None:
 
 
 def find(connection: Connection, account: str, kind: str, name: str) -> Entity:
-    """The role or user called ``name``. Raises ``NoSuchEntity``."""
+    """The role, user or group called ``name``. Raises ``NoSuchEntity``."""
     row = connection.execute(
         select(iam_entities).where(
             iam_entities.c.account == account, iam_entities.c.kind == kind, iam_entities.c.name == name
@@ -91,9 +93,15 @@ def find(connection: Connection, account: str, kind: str, name: str) -> Entity:
 
 
 def find_by_arn(connection: Connection, arn: str) -> Entity | None:
-    """The role or user with this ARN."""
+    """The role, user or group with this ARN."""
     row = connection.execute(select(iam_entities).where(iam_entities.c.arn == arn)).first()
     return None if row is None else _entity(row)
+
+
+def of_arns(connection: Connection, arns: Select[tuple[Any]]) -> list[Entity]:
+    """The entities whose ARNs a query gives, by name."""
+    chosen = select(iam_entities).where(iam_entities.c.arn.in_(arns)).order_by(iam_entities.c.name)
+    return [_entity(row) for row in connection.execute(chosen)]
 
 
 def page(connection: Connection, account: str, kind: str, *, path_prefix: str, after: str, limit: int) -> list[Entity]:
@@ -113,8 +121,11 @@ def change(tx: Connection, entity: Entity, **columns: Any) -> None:
 
 
 def remove(tx: Connection, entity: Entity) -> None:
-    """Delete it. Raises ``DeleteConflict`` while policies or access keys hang on it."""
+    """Delete it. Raises ``DeleteConflict`` while policies or access keys hang on it, or it is in a group or one."""
+    in_group = "Cannot delete entity, must remove users from group first."
     conflicts = (
+        (iam_group_members.c.user_arn, in_group),
+        (iam_group_members.c.group_arn, in_group),
         (iam_attachments.c.entity_arn, "Cannot delete entity, must detach all policies first."),
         (iam_inline_policies.c.entity_arn, "Cannot delete entity, must delete policies first."),
         (iam_access_keys.c.user_arn, "Cannot delete entity, must delete access keys first."),

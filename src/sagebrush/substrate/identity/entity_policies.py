@@ -1,12 +1,12 @@
-"""What hangs on a role or user: inline policies and attached managed policies."""
+"""What hangs on a role, user or group: inline policies and attached managed policies."""
 
 from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
-from sagebrush.substrate.identity import managed
+from sagebrush.substrate.identity import groups, managed
 from sagebrush.substrate.identity.aws_managed import ARN_PREFIX
-from sagebrush.substrate.identity.entities import Entity
+from sagebrush.substrate.identity.entities import USER, Entity
 from sagebrush.substrate.identity.iam_errors import limit_exceeded, no_such, no_such_entity
 from sagebrush.substrate.identity.policy import Source
 from sagebrush.substrate.identity.tables import iam_attachments, iam_inline_policies
@@ -70,7 +70,18 @@ def attached(connection: Connection, entity: Entity) -> list[str]:
 
 
 def documents(connection: Connection, entity: Entity) -> list[tuple[Source, str]]:
-    """Every identity-based policy of the entity, as text, with what a simulation calls it."""
+    """Every identity-based policy that counts for the entity, as text, with what a simulation calls it.
+
+    For a user, those of its groups as well.
+    """
+    found = _own_documents(connection, entity)
+    if entity.kind == USER:
+        for group in groups.groups_of(connection, entity):
+            found += _own_documents(connection, group)
+    return found
+
+
+def _own_documents(connection: Connection, entity: Entity) -> list[tuple[Source, str]]:
     found = [(Source(name, entity.kind), document) for name, document in all_inline(connection, entity).items()]
     for arn in attached(connection, entity):
         document = managed.document_of(connection, arn)

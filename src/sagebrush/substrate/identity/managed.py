@@ -9,8 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from sagebrush.substrate.identity import entities
 from sagebrush.substrate.identity.access_key_ids import new_unique_id
 from sagebrush.substrate.identity.aws_managed import AwsManagedPolicy, aws_managed_policies
+from sagebrush.substrate.identity.entities import Entity
 from sagebrush.substrate.identity.iam_errors import (
     already_exists,
     delete_conflict,
@@ -138,6 +140,16 @@ def boundary_counts(connection: Connection) -> dict[str, int]:
     column = iam_entities.c.boundary_arn
     counted = select(column, func.count().label("uses")).where(column.is_not(None)).group_by(column)
     return {row.boundary_arn: row.uses for row in connection.execute(counted)}
+
+
+def attached_to(connection: Connection, arn: str) -> list[Entity]:
+    """Roles, users and groups that the policy is attached to."""
+    return entities.of_arns(connection, select(iam_attachments.c.entity_arn).where(iam_attachments.c.policy_arn == arn))
+
+
+def bounded_by(connection: Connection, arn: str) -> list[Entity]:
+    """Roles and users whose permissions boundary it is."""
+    return entities.of_arns(connection, select(iam_entities.c.arn).where(iam_entities.c.boundary_arn == arn))
 
 
 def versions(connection: Connection, policy: ManagedPolicy) -> list[PolicyVersion]:

@@ -1,4 +1,4 @@
-"""The SQL of identities, in the state database: roles and users, their policies, access keys.
+"""The SQL of identities, in the state database: roles, users and groups, their policies, access keys.
 
 AWS managed policies are not here: they are package data (``aws_managed.py``), the same for every account.
 """
@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 from sagebrush.substrate.store import STATE
 from sagebrush.substrate.store.text import sorted_text
 
-#: Roles and users. ``name_key`` is the name in lower case: IAM tells names apart by more than case.
+#: Roles, users and groups. ``name_key`` is the name in lower case: IAM tells names apart by more than case.
 iam_entities = Table(
     "iam_entities",
     STATE.metadata,
@@ -30,6 +30,14 @@ iam_entities = Table(
     Column("trust_policy", Text),
     UniqueConstraint("account", "kind", "name_key", name="uq_iam_entities_name"),
     Index("ix_iam_entities_listing", "account", "kind", "name"),
+)
+
+iam_group_members = Table(
+    "iam_group_members",
+    STATE.metadata,
+    Column("group_arn", sorted_text(2048), primary_key=True),
+    Column("user_arn", sorted_text(2048), primary_key=True),
+    Index("ix_iam_group_members_user", "user_arn"),
 )
 
 iam_inline_policies = Table(

@@ -1,116 +1,48 @@
-"""Inline policies, attached policies and permissions boundaries of roles and users."""
+"""Inline policies, attached policies and permissions boundaries of roles, users and groups."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from sagebrush.aws.iam import documents, paging, views
-from sagebrush.substrate.calls import Call
+from sagebrush.substrate.calls import Call, Handler
 from sagebrush.substrate.identity import entities, entity_policies, managed
-from sagebrush.substrate.identity.entities import ROLE, USER, Entity
+from sagebrush.substrate.identity.entities import GROUP, ROLE, USER, Entity
 from sagebrush.substrate.identity.iam_errors import no_such_entity
 
 Request = dict[str, Any]
-_NAME_MEMBER = {ROLE: "RoleName", USER: "UserName"}
+_Operation = Callable[[str, Call, Request], dict[str, Any]]
+_NAME_MEMBER = {ROLE: "RoleName", USER: "UserName", GROUP: "GroupName"}
 
 
-def put_role_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Add or replace an inline policy. Raises NoSuchEntity, MalformedPolicyDocument, LimitExceeded."""
-    return _put_inline(call, ROLE, request)
-
-
-def get_role_policy(call: Call, request: Request) -> dict[str, Any]:
-    """An inline policy, percent-encoded. Raises NoSuchEntity."""
-    return _get_inline(call, ROLE, request)
-
-
-def delete_role_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Delete an inline policy. Raises NoSuchEntity."""
-    return _delete_inline(call, ROLE, request)
-
-
-def list_role_policies(call: Call, request: Request) -> dict[str, Any]:
-    """Names of a role's inline policies."""
-    return _list_inline(call, ROLE, request)
-
-
-def put_user_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Add or replace an inline policy. Raises NoSuchEntity, MalformedPolicyDocument, LimitExceeded."""
-    return _put_inline(call, USER, request)
-
-
-def get_user_policy(call: Call, request: Request) -> dict[str, Any]:
-    """An inline policy, percent-encoded. Raises NoSuchEntity."""
-    return _get_inline(call, USER, request)
-
-
-def delete_user_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Delete an inline policy. Raises NoSuchEntity."""
-    return _delete_inline(call, USER, request)
-
-
-def list_user_policies(call: Call, request: Request) -> dict[str, Any]:
-    """Names of a user's inline policies."""
-    return _list_inline(call, USER, request)
-
-
-def attach_role_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Attach a managed policy. Raises NoSuchEntity, LimitExceeded beyond ten."""
-    return _attach(call, ROLE, request)
-
-
-def detach_role_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Detach a managed policy. Raises NoSuchEntity."""
-    return _detach(call, ROLE, request)
-
-
-def list_attached_role_policies(call: Call, request: Request) -> dict[str, Any]:
-    """Managed policies attached to a role."""
-    return _list_attached(call, ROLE, request)
-
-
-def attach_user_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Attach a managed policy. Raises NoSuchEntity, LimitExceeded beyond ten."""
-    return _attach(call, USER, request)
-
-
-def detach_user_policy(call: Call, request: Request) -> dict[str, Any]:
-    """Detach a managed policy. Raises NoSuchEntity."""
-    return _detach(call, USER, request)
-
-
-def list_attached_user_policies(call: Call, request: Request) -> dict[str, Any]:
-    """Managed policies attached to a user."""
-    return _list_attached(call, USER, request)
-
-
-def put_role_permissions_boundary(call: Call, request: Request) -> dict[str, Any]:
-    """Set the policy that limits what a role's policies can grant. Raises NoSuchEntity."""
-    return _set_boundary(call, ROLE, request, request["PermissionsBoundary"])
-
-
-def delete_role_permissions_boundary(call: Call, request: Request) -> dict[str, Any]:
-    """Remove a role's boundary. Raises NoSuchEntity when there is none."""
-    return _set_boundary(call, ROLE, request, None)
-
-
-def put_user_permissions_boundary(call: Call, request: Request) -> dict[str, Any]:
-    """Set the policy that limits what a user's policies can grant. Raises NoSuchEntity."""
-    return _set_boundary(call, USER, request, request["PermissionsBoundary"])
-
-
-def delete_user_permissions_boundary(call: Call, request: Request) -> dict[str, Any]:
-    """Remove a user's boundary. Raises NoSuchEntity when there is none."""
-    return _set_boundary(call, USER, request, None)
+def policy_operations(kind: str) -> dict[str, Handler]:
+    """The operations on what hangs on a kind of entity: ``PutRolePolicy`` ... Groups have no boundary."""
+    noun = kind.capitalize()
+    operations: dict[str, _Operation] = {
+        f"Put{noun}Policy": _put_inline,
+        f"Get{noun}Policy": _get_inline,
+        f"Delete{noun}Policy": _delete_inline,
+        f"List{noun}Policies": _list_inline,
+        f"Attach{noun}Policy": _attach,
+        f"Detach{noun}Policy": _detach,
+        f"ListAttached{noun}Policies": _list_attached,
+    }
+    if kind != GROUP:
+        operations[f"Put{noun}PermissionsBoundary"] = _put_boundary
+        operations[f"Delete{noun}PermissionsBoundary"] = _delete_boundary
+    return {name: partial(operation, kind) for name, operation in operations.items()}
 
 
 def _find(connection: Connection, call: Call, kind: str, request: Request) -> Entity:
     return entities.find(connection, call.account, kind, request[_NAME_MEMBER[kind]])
 
 
-def _put_inline(call: Call, kind: str, request: Request) -> dict[str, Any]:
+def _put_inline(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """Add or replace an inline policy. Raises NoSuchEntity, MalformedPolicyDocument, LimitExceeded."""
     name, document = request["PolicyName"], request["PolicyDocument"]
 
     def write(tx: Connection) -> None:
@@ -123,7 +55,9 @@ def _put_inline(call: Call, kind: str, request: Request) -> dict[str, Any]:
     return {}
 
 
-def _get_inline(call: Call, kind: str, request: Request) -> dict[str, Any]:
+def _get_inline(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """An inline policy, percent-encoded. Raises NoSuchEntity."""
+
     def read(connection: Connection) -> str:
         return entity_policies.inline(connection, _find(connection, call, kind, request), request["PolicyName"])
 
@@ -135,14 +69,16 @@ def _get_inline(call: Call, kind: str, request: Request) -> dict[str, Any]:
     }
 
 
-def _delete_inline(call: Call, kind: str, request: Request) -> dict[str, Any]:
+def _delete_inline(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """Delete an inline policy. Raises NoSuchEntity."""
     call.platform.identity.change(
         lambda tx: entity_policies.delete_inline(tx, _find(tx, call, kind, request), request["PolicyName"])
     )
     return {}
 
 
-def _list_inline(call: Call, kind: str, request: Request) -> dict[str, Any]:
+def _list_inline(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """Names of the inline policies."""
     names = call.platform.store.read(
         lambda connection: list(entity_policies.all_inline(connection, _find(connection, call, kind, request)))
     )
@@ -150,21 +86,24 @@ def _list_inline(call: Call, kind: str, request: Request) -> dict[str, Any]:
     return {"PolicyNames": page, **more}
 
 
-def _attach(call: Call, kind: str, request: Request) -> dict[str, Any]:
+def _attach(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """Attach a managed policy. Raises NoSuchEntity, LimitExceeded beyond ten."""
     call.platform.identity.change(
         lambda tx: entity_policies.attach(tx, _find(tx, call, kind, request), request["PolicyArn"])
     )
     return {}
 
 
-def _detach(call: Call, kind: str, request: Request) -> dict[str, Any]:
+def _detach(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """Detach a managed policy. Raises NoSuchEntity."""
     call.platform.identity.change(
         lambda tx: entity_policies.detach(tx, _find(tx, call, kind, request), request["PolicyArn"])
     )
     return {}
 
 
-def _list_attached(call: Call, kind: str, request: Request) -> dict[str, Any]:
+def _list_attached(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """The attached managed policies."""
     prefix = request.get("PathPrefix", "/")
 
     def read(connection: Connection) -> list[managed.ManagedPolicy]:
@@ -174,6 +113,16 @@ def _list_attached(call: Call, kind: str, request: Request) -> dict[str, Any]:
     policies = [policy for policy in call.platform.store.read(read) if policy.path.startswith(prefix)]
     page, more = paging.listed(call, request, policies, lambda policy: policy.arn)
     return {"AttachedPolicies": [{"PolicyName": policy.name, "PolicyArn": policy.arn} for policy in page], **more}
+
+
+def _put_boundary(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """Set the policy that limits what the others can grant. Raises NoSuchEntity."""
+    return _set_boundary(call, kind, request, request["PermissionsBoundary"])
+
+
+def _delete_boundary(kind: str, call: Call, request: Request) -> dict[str, Any]:
+    """Remove the boundary. Raises NoSuchEntity when there is none."""
+    return _set_boundary(call, kind, request, None)
 
 
 def _set_boundary(call: Call, kind: str, request: Request, boundary_arn: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sagebrush.aws.iam.operations.tags import read_tags
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.errors import access_denied
 from sagebrush.substrate.identity import managed
+from sagebrush.substrate.identity.entities import Entity
 from sagebrush.substrate.identity.iam_errors import no_such_entity
 from sagebrush.substrate.identity.managed import ManagedPolicy, PolicyVersion
 
@@ -157,3 +158,28 @@ def _version(connection: Connection, policy: ManagedPolicy, version_id: str) -> 
         if views.version_id(version.number) == version_id:
             return version
     raise no_such_entity(f"Policy {policy.arn} version {version_id} does not exist or is not attachable.")
+
+
+def list_entities_for_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Who has the policy: attached, or as permissions boundary (``PolicyUsageFilter``). Raises NoSuchEntity."""
+    usage, prefix = request.get("PolicyUsageFilter"), request.get("PathPrefix", "/")
+
+    def read(connection: Connection) -> list[Entity]:
+        arn = managed.find(connection, request["PolicyArn"]).arn
+        found = managed.attached_to(connection, arn) if usage != "PermissionsBoundary" else []
+        found += managed.bounded_by(connection, arn) if usage != "PermissionsPolicy" else []
+        return found
+
+    kind = request.get("EntityFilter")
+    entities = [e for e in call.platform.store.read(read) if e.path.startswith(prefix)]
+    entities = [e for e in entities if kind in (None, e.kind.capitalize())]
+    page, more = paging.listed(call, request, entities, lambda entity: entity.arn)
+    shown = {
+        f"Policy{noun}s": [
+            {f"{noun}Name": entity.name, f"{noun}Id": entity.unique_id}
+            for entity in page
+            if entity.kind.capitalize() == noun
+        ]
+        for noun in ("Group", "User", "Role")
+    }
+    return {**shown, **more}

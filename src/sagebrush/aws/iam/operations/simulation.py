@@ -13,6 +13,7 @@ from sagebrush.substrate.arns import parse as parse_arn
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.identity import context as contexts
 from sagebrush.substrate.identity import sessions
+from sagebrush.substrate.identity.entities import GROUP, ROLE, USER
 from sagebrush.substrate.identity.iam_errors import invalid_input, no_such
 from sagebrush.substrate.identity.policy import (
     Caller,
@@ -33,7 +34,7 @@ from sagebrush.substrate.identity.principal import Principal
 
 
 def simulate_principal_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    """What the policies of a role or user, together with ``PolicyInputList``, say to each action on each resource.
+    """What the policies of a role, user or group, with ``PolicyInputList``, say to each action on each resource.
 
     ``PermissionsBoundaryPolicyInputList`` replaces the principal's own boundary. Raises NoSuchEntity, InvalidInput.
     """
@@ -60,12 +61,12 @@ def _source(call: Call, arn: str) -> Principal:
         parsed = parse_arn(arn)
     except ValueError:
         parsed = None
-    if parsed is None or parsed.service != "iam" or parsed.resource_type not in ("role", "user"):
+    if parsed is None or parsed.service != "iam" or parsed.resource_type not in (ROLE, USER, GROUP):
         raise invalid_input(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
     entity = call.platform.identity.entity(arn)
     if entity is None:
         raise no_such(parsed.resource_type, arn.rsplit("/", 1)[-1])
-    if entity.kind == "role":
+    if entity.kind == ROLE:
         return sessions.role_principal(entity.arn, entity.unique_id, "simulation")
     return Principal(arn=entity.arn, account=entity.account, user_id=entity.unique_id)
 
