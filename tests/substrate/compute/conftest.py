@@ -43,6 +43,13 @@ def users_sandbox_rig() -> Iterator[Rig]:
         yield rig
 
 
+@pytest.fixture
+def users_process_rig() -> Iterator[Rig]:
+    """No sandbox, as an ordinary user has it."""
+    with users_rig("process") as rig, cleaned(rig):
+        yield rig
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Environment, Path]:
     """An environment with modules to preload and one to run, and the wheelhouse it came from."""

@@ -94,3 +94,20 @@ def comparable(facts: dict[str, Any], name: str) -> dict[str, Any]:
     # The C library's own two signals: nobody else can send or handle them.
     comparable["SigIgn"] = int(comparable["SigIgn"], 16) & ~(0b11 << 31)
     return comparable
+
+
+class WarmRig(Rig):
+    """A rig whose programs are scripts, forked from a zygote instead of started."""
+
+    def spec(self, program: str, *arguments: str, name: str = "attempt", **changes: Any) -> LaunchSpec:
+        spec = super().spec(program, *arguments, name=name, masked=(_ROOT / "src",), **changes)
+        if "argv" in changes:
+            return spec
+        (spec.opt_ml / "program.py").write_text(program)
+        return replace(spec, argv=("python3", "program.py", *arguments))
+
+    def warmed(self) -> WarmRig:
+        """With a zygote that is ready."""
+        self.run("pass", name="first")
+        eventually(lambda: self.launcher._zygotes.memory_bytes())
+        return self
