@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,3 +89,16 @@ def test_wrong_names_and_builds_that_fail_say_so(directory: Path) -> None:
     assert "pip found no source for a package. Without internet, point pip at a wheelhouse" in failed.stderr
     assert "Building the environment xgboost: creating it" in failed.stdout
     assert "Traceback" not in failed.stderr
+
+
+def test_an_overlay_goes_when_nobody_has_asked_for_it_for_a_month(directory: Path) -> None:
+    base = Environments(directory).path("python").name
+    for name, days in (("asked-for", 29), ("forgotten", 31)):
+        manifest = directory / f"{base}+{name}" / "sagebrush-environment.json"
+        manifest.parent.mkdir()
+        told = {"name": "python with sagemaker", "python": "3.11.2", "requirements": [], "base": base}
+        manifest.write_text(json.dumps(told))
+        used = time.time() - days * 86_400
+        os.utime(manifest, (used, used))
+    run(directory, "prune")
+    assert [path.name for path in directory.iterdir() if "+" in path.name] == [f"{base}+asked-for"]

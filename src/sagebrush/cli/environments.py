@@ -14,9 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sagebrush.cli.finding import load_settings
+from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.compute import Compute, Environments
 from sagebrush.substrate.compute.environments import EnvironmentBuildFailed, EnvironmentSpec, images, inventory
 from sagebrush.substrate.errors import CallerError
+
+#: An overlay, the packages of some client's SDK say, goes when no job has asked for it for 30 days.
+_KEPT_UNUSED_US = 30 * 86_400_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,9 +110,10 @@ def _prune(environments: Environments, *, dry: bool) -> None:
 
 
 def _old(environments: Environments) -> list[inventory.Entry]:
-    """What this version of Sagebrush, on this interpreter, has no use for."""
+    """What this version of Sagebrush, on this interpreter, has no use for; overlays also when nobody asked for long."""
     current: set[Path] = {environments.path(name) for name in images.ENVIRONMENT_NAMES} | {environments.runtime_path()}
-    current |= {entry.path for entry in _overlays(environments)}
+    since_us = SystemClock().now_us() - _KEPT_UNUSED_US
+    current |= {entry.path for entry in _overlays(environments) if entry.used_us >= since_us}
     return [entry for entry in inventory.entries(environments.directory.absolute()) if entry.path not in current]
 
 

@@ -21,7 +21,7 @@ class Entry:
     """One directory there. ``name`` is that of the environment; ``runtime`` for a copy of the code inside jobs.
 
     ``requirements``: what is installed, one pin each. ``whole``: False for what a build that was cut off has left.
-    ``base``: the directory name of the environment that an overlay lies over.
+    ``base``: the directory name of the environment that an overlay lies over; ``used_us``: when one was last asked for.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Entry:
     requirements: tuple[str, ...] = ()
     whole: bool = True
     base: str = ""
+    used_us: int = 0
 
     def size_bytes(self) -> int:
         """What it takes on the disk; links count nothing."""
@@ -49,11 +50,13 @@ def _entry(path: Path) -> Entry | None:
         return Entry("runtime", path)
     try:
         manifest = json.loads((path / MANIFEST).read_text())
+        used_us = (path / MANIFEST).stat().st_mtime_ns // 1000
     except (OSError, ValueError):
         return None
     pins = (line.strip() for line in manifest["requirements"])
     requirements = tuple(pin for pin in pins if pin and not pin.startswith("#"))
-    return Entry(manifest["name"], path, manifest["python"], requirements, base=manifest.get("base", ""))
+    base = manifest.get("base", "")
+    return Entry(manifest["name"], path, manifest["python"], requirements, base=base, used_us=used_us)
 
 
 def users(path: Path) -> list[int]:

@@ -6,6 +6,7 @@ user's ``requirements.txt`` names is installed inside the job: installing may ru
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,10 +25,13 @@ from sagebrush.substrate.compute.environments.building import EnvironmentBuildFa
 def ensure(directory: Path, base: Path, packages: Sequence[str], progress: Progress) -> Path:
     """The overlay with ``packages`` (requirements of pip's) over the environment ``base``, built when it is not there.
 
-    Waits for another thread or process that is building it. Raises EnvironmentBuildFailed with pip's own words.
+    Waits for another thread or process that is building it. Raises EnvironmentBuildFailed with pip's own words. Its
+    manifest's time is that of the last use: ``sagebrush environments prune`` takes what nobody asks for any more.
     """
     target = directory / f"{base.name}+{hashlib.sha256(chr(0).join(packages).encode()).hexdigest()[:12]}"
     if (target / building.MANIFEST).exists():
+        with contextlib.suppress(OSError):  # Of another user's platform, say.
+            os.utime(target / building.MANIFEST)
         return target
     with building.exclusive(directory / f".{target.name}.lock") as lock:
         if not (target / building.MANIFEST).exists():
