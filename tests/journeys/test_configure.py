@@ -45,8 +45,10 @@ class Shell:
         self.home = home
         self._platform = RunningPlatform(platform.data_dir, platform.port, {"HOME": str(home)})
 
-    def configure(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self._platform.command("configure", *arguments, check=check)
+    def configure(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        settings = {"HOME": str(self.home)} | variables
+        platform = RunningPlatform(self._platform.data_dir, self._platform.port, settings)
+        return platform.command("configure", *arguments, check=check)
 
     def doctor(self) -> str:
         return self._platform.command("doctor", check=False).stdout
@@ -75,6 +77,7 @@ def test_both_sdks_and_boto3_work_from_a_bare_shell_until_it_is_undone(
     own = "[profile work]\nregion = eu-west-1  # mine\n"
     (shell.home / ".aws/config").write_text(own)
     before = shell.files()
+    assert "AWS_CA_BUNDLE=/some/bundle is set here" in shell.configure(AWS_CA_BUNDLE="/some/bundle").stdout
     shell.configure()
     assert shell.files()[".aws/config"].decode().startswith(own)
     assert (shell.home / ".aws/models/endpoints.json").stat().st_mode & 0o777 == 0o600

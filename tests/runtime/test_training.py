@@ -17,7 +17,7 @@ import pytest
 
 import sagebrush
 from sagebrush.substrate.compute.environments import layers
-from tests.substrate.compute.warm_jobs import LEFT_OPEN
+from tests.programs import LEFT_OPEN
 
 PACKAGE = Path(sagebrush.__file__).parent
 

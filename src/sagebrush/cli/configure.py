@@ -53,6 +53,11 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
             changes = _changes(there, arguments.profile, settings.data_dir, environ)
         own_files.make(changes, record, str(settings.data_dir.absolute()))
         print(_told(arguments.profile))
+        if bundle := environ.get("AWS_CA_BUNDLE"):
+            print(
+                f"AWS_CA_BUNDLE={bundle} is set here and goes before the profile's ca_bundle: while it is, clients do "
+                "not trust the platform's STS. Unset it for them."
+            )
     return 0
 
 

@@ -65,7 +65,7 @@ def _list(environments: Environments) -> None:
     for entry in _overlays(environments):
         rows.append((entry.name, "built", "-", _size(entry.size_bytes()), str(entry.path)))
     for entry in _old(environments):
-        state = "old" if entry.whole else "cut off"
+        state = "old" if entry.whole else "building" if inventory.users(entry.path) else "cut off"
         rows.append((entry.name, state, "-", _size(entry.size_bytes()), str(entry.path)))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,10 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = load_settings(arguments, environ).settings
     # The working directory of the platform is its data directory: what was relative here must stay where it is.
-    flags = given(arguments) | {"data_dir": settings.data_dir}
+    flags = given(arguments)
+    place = f" --data-dir {shlex.quote(str(settings.data_dir))}" if "data_dir" in flags else ""
+    flags["data_dir"] = settings.data_dir
     _check_exposure(settings)
     DataDirectory(settings.data_dir).prepare()
-    return _detached(settings, flags, environ) if arguments.detach else _foreground(settings, flags, environ)
+    begin = _detached if arguments.detach else _foreground
+    return begin(settings, flags, environ, place)
 
 
 def _check_exposure(settings: Settings) -> None:
@@ -39,13 +43,12 @@ def _check_exposure(settings: Settings) -> None:
         )
 
 
-def _foreground(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+def _foreground(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str], place: str) -> int:
     from sagebrush.server.supervisor import StartFailed, serve
 
     try:
-        serve(
-            settings, flags, environ, lambda url: _announce(url, settings, "Stop it with Ctrl-C; running jobs go on.")
-        )
+        stop = "Stop it with Ctrl-C; running jobs go on."
+        serve(settings, flags, environ, lambda url: _announce(url, settings, place, stop))
     except StartFailed as failure:
         print(f"sagebrush: {failure}", file=sys.stderr)
         return 1
@@ -55,7 +58,7 @@ def _foreground(settings: Settings, flags: dict[str, Any], environ: Mapping[str,
     return 0
 
 
-def _detached(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str]) -> int:
+def _detached(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str], place: str) -> int:
     from sagebrush.server.supervisor import flag_arguments
 
     reading, writing = os.pipe()
@@ -83,17 +86,18 @@ def _detached(settings: Settings, flags: dict[str, Any], environ: Mapping[str, s
     with os.fdopen(reading) as report:
         word, _, text = report.readline().strip().partition(" ")
     if word == "ready":
-        _announce(text, settings, f"Stop it with: {command()} down")
+        _announce(text, settings, place, f"Stop it with: {command()} down{place}")
         return 0
     print(f"sagebrush: {text or f'The supervisor ended without a word. Its log: {log}'}", file=sys.stderr)
     return 1
 
 
-def _announce(url: str, settings: Settings, how_to_stop: str) -> None:
+def _announce(url: str, settings: Settings, place: str, how_to_stop: str) -> None:
+    """``place``: the option without which other commands would look elsewhere."""
     print(f"Sagebrush is ready at {url}")
     print(f"  data       {settings.data_dir}")
-    print(f"  use it     {command()} exec -- python your_script.py")
-    print(f'  or         eval "$({command()} env)"')
+    print(f"  use it     {command()} exec{place} -- python your_script.py")
+    print(f'  or         eval "$({command()} env{place})"')
     if settings.auth == "open":
         print("  auth       open: any credentials are taken as the administrator's")
     print(f"  {how_to_stop}", flush=True)

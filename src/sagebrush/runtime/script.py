@@ -81,6 +81,7 @@ def install_requirements(code: str, *, reachable: bool = True) -> None:
     import importlib
     import subprocess
 
+    print("[sagebrush] Installing requirements.txt", flush=True)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--requirement", requirements]
     pip = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace")
     reason = ""

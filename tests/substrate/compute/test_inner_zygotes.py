@@ -16,7 +16,8 @@ import pytest
 from sagebrush.substrate.compute import Compute, LaunchSpec, Limits, Observation
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, cleaned, eventually
-from tests.substrate.compute.warm_jobs import FACTS, LEFT_OPEN, Jobs, comparable
+from tests.programs import LEFT_OPEN
+from tests.substrate.compute.warm_jobs import FACTS, Jobs, comparable
 
 #: Whether it has been forked: one that was started has imported nothing yet.
 _WARM = "import sys; print('probe_base' in sys.modules)"

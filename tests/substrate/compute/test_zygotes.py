@@ -19,7 +19,8 @@ from sagebrush.substrate.compute.environments import preloads
 from sagebrush.substrate.compute.zygotes import zygotes_of
 from sagebrush.substrate.settings import Settings
 from sagebrush.testing.launcher_contract import Rig, cleaned, eventually
-from tests.substrate.compute.warm_jobs import FACTS, LEFT_OPEN, Jobs, comparable
+from tests.programs import LEFT_OPEN
+from tests.substrate.compute.warm_jobs import FACTS, Jobs, comparable
 
 
 @pytest.fixture(params=["sandbox", "process"])
@@ -190,7 +191,9 @@ print(probe_base.WORD, os.environ.get("SAGEBRUSH_WARM_START"))
 """
     end, lines = jobs.run(program, env=variables)
     assert (end.exit_code, end.start) == (0, "")
-    assert lines == ["[sagebrush] Starting again, cold: this job has its own probe_base.", "base 2.0 None"]
+    installing = "[sagebrush] Installing requirements.txt"
+    again = "[sagebrush] Starting again, cold: this job has its own probe_base."
+    assert lines == [installing, again, installing, "base 2.0 None"]
 
 
 def test_a_script_beside_which_lies_a_module_that_is_loaded_starts_again_and_imports_its_own(jobs: Jobs) -> None:

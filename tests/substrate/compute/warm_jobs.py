@@ -45,18 +45,6 @@ threading.Thread(target=time.sleep, args=[600], daemon=True).start()
 """
 
 
-#: Ways in which a script may leave a file open; each is written out when an interpreter ends.
-LEFT_OPEN = [
-    "def log(line): f.write(line)\nf = open('left.csv', 'w')\nlog('epoch,loss')",
-    "f = open('left.csv', 'wb')\nf.write(b'epoch,loss')",
-    "def log(line): f.write(line)\nf = open('left.csv', 'w+b')\nlog(b'epoch,loss')",
-    "import threading, time\nthreading.Thread(target=time.sleep, args=[600], daemon=True).start()\n"
-    "f = open('left.csv', 'w')\nf.write('epoch,loss')",
-    "class Last:\n    def __init__(self): self.file = open('left.csv', 'w')\n"
-    "    def __del__(self): self.file.write('epoch,loss')\nlast = Last()",
-]
-
-
 class Jobs:
     """Runs programs in the environment, cold or warm."""
 
