@@ -36,13 +36,18 @@ check: $(SETUP) ## The fast gate: lint, format, types, import arrows, models, th
 	$(BIN)/pytest -m "not journey and not fault and not postgresql" -n 2 tests/architecture tests/training/model \
 		tests/training/engine tests/inference/model tests/inference/engine tests/substrate/wire tests/substrate/identity tests/substrate/resources
 
+# Fault points that killed a process in this run: tests.faults.ledger fails when one was never tried.
+test: export SAGEBRUSH_FAULT_LEDGER := $(CURDIR)/build/fault-points
+
 .PHONY: test
 test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, PostgreSQL, kills; what CI runs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	@mkdir -p build && rm -f build/fault-points
 	$(BIN)/pytest -m "not journey and not fault" -n 2
 	$(BIN)/pytest -m "journey or fault" -n 2
+	$(BIN)/python -m tests.faults.ledger build/fault-points
 	$(MAKE) --silent compiled
 	$(COMPILED) $(BIN)/pytest -n 2 tests/planes/front
 

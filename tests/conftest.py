@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sagebrush.substrate.errors import Fault
 from sagebrush.substrate.store import STATE, Schema, Store, open_store
 from sagebrush.substrate.wire import conformity
 from sagebrush.testing.postgresql import PostgresqlServer, Unavailable
+from tests import databases
 
 #: (service, operation) -> what it answers although botocore's model lacks it, and why.
 _BEYOND_THE_MODEL = {
@@ -28,6 +30,29 @@ _BEYOND_THE_MODEL = {
     ("iam", "ListUsers"): "permissionsBoundaryType",
     ("iam", "GetAccountAuthorizationDetails"): "permissionsBoundaryType",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=["sqlite", "postgresql"], default="sqlite", help="where tests' stores lie")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store_server(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With ``--store postgresql``: the server in which ``tests.databases`` opens its stores."""
+    if request.config.getoption("--store") == "sqlite":
+        yield
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql_server")
+    os.environ[databases.SERVER] = server.url
+    yield
+    del os.environ[databases.SERVER]
+
+
+@pytest.fixture(autouse=True)
+def no_databases_left() -> Iterator[None]:
+    """Databases of tests that are over would fill the disk."""
+    yield
+    databases.drop_unused()
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ from sagebrush.substrate.identity.principal import Principal
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.settings import Settings
 from sagebrush.substrate.store import STATE, Store
-from sagebrush.substrate.store.sqlite import SqliteStore
 from sagebrush.substrate.telemetry import Telemetry
+from tests.databases import open_at
 
 _MODELS = botocore.session.get_session()
 
@@ -71,7 +71,6 @@ class Caller:
 def calling(capability: Capability, service: str, directory: Path) -> Iterator[Caller]:
     """A caller on a fresh database."""
     clock = ManualClock(1_700_000_000_000_000)
-    store = SqliteStore(directory / "state.db")
-    store.write(STATE.metadata.create_all)
+    store = open_at(STATE, directory / "state.db", clock)
     yield Caller(capability, service, store, Telemetry(store, clock), clock)
     store.close()

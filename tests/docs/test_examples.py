@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.running import CLIENTS_V2, ROOT, RunningPlatform
+from tests.journeys.running import CLIENTS_V2, ROOT, SAGEBRUSH, RunningPlatform
 
 pytestmark = pytest.mark.journey
 PAGES = sorted(p for p in (ROOT / "docs").glob("*.md") if re.search(r"^```(python|sh)$", p.read_text(), re.MULTILINE))
@@ -22,7 +22,7 @@ def test_there_are_pages_with_examples() -> None:
 def test_examples_of_the_page_run(platform: RunningPlatform, page: Path, tmp_path: Path) -> None:
     blocks = re.findall(r"^```(python|sh)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
-    path = f"{CLIENTS_V2 / 'bin'}:{os.environ['PATH']}"
+    path = f"{CLIENTS_V2 / 'bin'}:{SAGEBRUSH.parent}:{os.environ['PATH']}"
     for index, (language, code) in enumerate(blocks):
         if language == "python":
             file = tmp_path / f"block_{index}.py"

@@ -29,8 +29,9 @@ from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import ReconcileLoop, Wakeups
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.store import OBJECTS, STATE, open_store
+from sagebrush.substrate.store import OBJECTS, STATE
 from sagebrush.substrate.telemetry import Telemetry
+from tests.databases import open_at
 from tests.inference.front import FakeFront
 from tests.inference.requests import BUCKET, config_request, model_request
 
@@ -182,8 +183,8 @@ def start(
     command.RUNTIME = "tests.inference.stand_in_server"
     config = Settings(data_dir=data_dir, **({"capacity_cpus": 8.0, "capacity_memory_gib": 32.0} | settings))
     clock = SystemClock()
-    store = open_store(STATE, path=data_dir / "state.db", clock=clock)
-    index = open_store(OBJECTS, path=data_dir / "objects.db", clock=clock)
+    store = open_at(STATE, data_dir / "state.db", clock)
+    index = open_at(OBJECTS, data_dir / "objects.db", clock)
     objects = ObjectStore(data_dir / "objects", index, clock)
     objects.create_bucket(BUCKET, account=config.account, region=config.region)
     compute = Compute(config)

@@ -21,6 +21,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from sagebrush.substrate import faultpoints
 from tests.programs import container_command
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,8 @@ class RunningPlatform:
 
     def command(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run ``sagebrush ARGUMENTS`` on this data directory."""
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAGEBRUSH_"))}
+        kept = {k: v for k, v in os.environ.items() if k == faultpoints.LEDGER}
+        environ = kept | {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "SAGEBRUSH_"))}
         environ |= {"SAGEBRUSH_DATA_DIR": str(self.data_dir), "SAGEBRUSH_ENVIRONMENTS_DIR": str(ENVIRONMENTS)}
         environ |= self.settings
         result = subprocess.run(

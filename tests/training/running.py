@@ -23,10 +23,11 @@ from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.reconcile import ReconcileLoop, Wakeups
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.store import OBJECTS, STATE, open_store
+from sagebrush.substrate.store import OBJECTS, STATE
 from sagebrush.substrate.telemetry import Telemetry
 from sagebrush.training import CAPABILITY
 from sagebrush.training.reconcilers.training_job import TrainingJobReconciler
+from tests.databases import open_at
 from tests.training.requests import BUCKET
 
 ENDED = {"Completed", "Failed", "Stopped"}
@@ -138,8 +139,8 @@ def start(data_dir: Path, *, environments: ThisInterpreter | None = None, **sett
     chosen = {"capacity_cpus": 8.0, "capacity_memory_gib": 32.0, "stop_grace_seconds": 5.0} | settings
     config = Settings(data_dir=data_dir, **chosen)
     clock = SystemClock()
-    store = open_store(STATE, path=data_dir / "state.db", clock=clock)
-    index = open_store(OBJECTS, path=data_dir / "objects.db", clock=clock)
+    store = open_at(STATE, data_dir / "state.db", clock)
+    index = open_at(OBJECTS, data_dir / "objects.db", clock)
     objects = ObjectStore(data_dir / "objects", index, clock)
     objects.create_bucket(BUCKET, account=config.account, region=config.region)
     compute = Compute(config)

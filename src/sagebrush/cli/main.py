@@ -33,6 +33,8 @@ _COMMANDS: Final = {
     "exec": ("run a command in that environment", "sagebrush.cli.exec"),
     "configure": ("point this user's AWS files here, for good; --undo takes it back", "sagebrush.cli.configure"),
     "credentials": ("print credentials as AWS's credential_process wants them", "sagebrush.cli.credentials"),
+    "backup": ("add a backup of everything to a folder, while the platform runs", "sagebrush.cli.backup"),
+    "restore": ("make a new data directory from a backup", "sagebrush.cli.restore"),
     "demo": ("train and deploy a model with the SageMaker SDK", "sagebrush.cli.demo"),
 }
 

@@ -4,6 +4,9 @@ A point is declared where it is used, ``POINT = declare("store.before-commit")``
 which costs one comparison. ``SAGEBRUSH_FAULT_POINT=<name>[:<n>]`` in the environment at start kills the process
 (SIGKILL) the n-th time it gets there. Each process's main hands its environment to :func:`arm`, apart from Settings: a
 fault is no setting, and nobody should find one in ``sagebrush config``.
+
+``SAGEBRUSH_FAULT_LEDGER=<file>`` gets the name of each point that killed: ``tests/faults/ledger.py`` compares it with
+what is declared, so that no point is left untried.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ import threading
 from collections.abc import Mapping
 
 VARIABLE = "SAGEBRUSH_FAULT_POINT"
+LEDGER = "SAGEBRUSH_FAULT_LEDGER"
 
 _declared: set[str] = set()
 _armed: str | None = None
 _left = 0
+_ledger = ""
 _lock = threading.Lock()
 
 
@@ -34,9 +39,10 @@ def declared() -> frozenset[str]:
 
 def arm(environ: Mapping[str, str]) -> None:
     """Called once by a process's main: arm the point that the environment names, if any."""
-    global _armed, _left
+    global _armed, _left, _ledger
     name, _, count = environ.get(VARIABLE, "").partition(":")
     _armed, _left = (name or None), int(count or 1)
+    _ledger = environ.get(LEDGER, "")
 
 
 def reach(point: str) -> None:
@@ -47,4 +53,13 @@ def reach(point: str) -> None:
     with _lock:
         _left -= 1
         if _left <= 0:
+            _note(point)
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _note(point: str) -> None:
+    if not _ledger:
+        return
+    descriptor = os.open(_ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.write(descriptor, f"{point}\n".encode())
+    os.close(descriptor)

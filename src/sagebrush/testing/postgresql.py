@@ -43,6 +43,11 @@ class PostgresqlServer:
         self._admin = create_engine(self._url("postgres"), isolation_level="AUTOCOMMIT", pool_size=1)
         self._wait()
 
+    @property
+    def url(self) -> str:
+        """The URL of the server's own database."""
+        return self._url("postgres")
+
     def create_database(self, template: str = "template1") -> str:
         """A new database; its URL."""
         name = f"test_{uuid.uuid4().hex[:12]}"

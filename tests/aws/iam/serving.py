@@ -18,7 +18,8 @@ from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.identity import Identity, Principal, ensure_seed
 from sagebrush.substrate.platform import Platform
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.store import STATE, open_store
+from sagebrush.substrate.store import STATE
+from tests.databases import open_at
 
 ACCOUNT = "123456789012"
 
@@ -39,7 +40,7 @@ class Served:
 
     def __init__(self, directory: Path) -> None:
         self.clock, self.settings = ManualClock(), Settings()
-        self.store = open_store(STATE, path=directory / "state.db", clock=self.clock)
+        self.store = open_at(STATE, directory / "state.db", self.clock)
         ensure_seed(self.store, self.settings, self.clock)
         self.identity = Identity(
             store=self.store, clock=self.clock, settings=self.settings, key_file=directory / "keys" / "platform.key"

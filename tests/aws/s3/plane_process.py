@@ -21,7 +21,8 @@ from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.identity import Identity, ensure_seed
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.store import OBJECTS, STATE, open_store
+from sagebrush.substrate.store import OBJECTS, STATE
+from tests.databases import open_at
 
 HOUR = 3600
 
@@ -55,14 +56,14 @@ def main() -> None:
     settings = Settings(
         data_dir=root, auth=options.get("auth", "signed"), region=options.get("region", "us-east-1"), log_level="INFO"
     )
-    state = open_store(STATE, path=root / "state.db", clock=clock)
+    state = open_at(STATE, root / "state.db", clock)
     identity = Identity(store=state, clock=clock, settings=settings, key_file=root / "platform.key")
     ensure_seed(state, settings, clock)
     sessions = {"operator": identity.operator_session()}
     role = f"arn:aws:iam::{settings.account}:role/SageMakerRole"
     for name, policy in RESTRICTED.items():
         sessions[name] = identity.role_session(role, name, HOUR, policies=(policy,))
-    index = open_store(OBJECTS, path=root / "index.db", clock=clock)
+    index = open_at(OBJECTS, root / "index.db", clock)
     objects = ObjectStore(root / "objects", index, clock)
     app = build_app(settings, clock, identity, objects)
     credentials = {

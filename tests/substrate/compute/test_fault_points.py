@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_a_kill_around_the_start_of_a_shim_runs_the_job_exactly_once(
     program = "import os; open('ran-' + os.urandom(8).hex(), 'w')"
     spec = process_rig.spec(program)
     command = [sys.executable, "-c", _LAUNCH, str(tmp_path), program]
-    killed = subprocess.run(command, env={"SAGEBRUSH_FAULT_POINT": point}, check=False)
+    killed = subprocess.run(command, env=os.environ | {"SAGEBRUSH_FAULT_POINT": point}, check=False)
     assert killed.returncode == -signal.SIGKILL
     process_rig.launcher.launch(spec)
     assert process_rig.finish(spec).exit_code == 0

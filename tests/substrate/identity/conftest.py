@@ -10,7 +10,8 @@ import pytest
 from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.identity import Identity, ensure_seed
 from sagebrush.substrate.settings import Settings
-from sagebrush.substrate.store import STATE, Store, open_store
+from sagebrush.substrate.store import STATE, Store
+from tests.databases import open_at
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def open_identity(tmp_path: Path, clock: ManualClock, settings: Settings) -> Ite
     stores: list[Store] = []
 
     def opened() -> Identity:
-        store = open_store(STATE, path=tmp_path / "state.db", clock=clock)
+        store = open_at(STATE, tmp_path / "state.db", clock)
         stores.append(store)
         ensure_seed(store, settings, clock)
         return Identity(store=store, clock=clock, settings=settings, key_file=tmp_path / "keys" / "platform.key")

@@ -14,8 +14,9 @@ import pytest
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.objects import ObjectStore
-from sagebrush.substrate.store import OBJECTS, open_store
+from sagebrush.substrate.store import OBJECTS
 from sagebrush.testing.objects_contract import ACCOUNT
+from tests.databases import open_at
 
 #: Writes until it is killed: small and big objects, overwrites, copies, deletions and multipart uploads. Each
 #: acknowledged state of a key goes to standard output as "key md5", or "key -" when it is gone.
@@ -24,10 +25,11 @@ import hashlib, os, pathlib, sys
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.objects import CompletedPart, ObjectStore
-from sagebrush.substrate.store import OBJECTS, open_store
+from sagebrush.substrate.store import OBJECTS
+from tests.databases import open_at
 
 root = pathlib.Path(sys.argv[1])
-index = open_store(OBJECTS, path=root / "index.db")
+index = open_at(OBJECTS, root / "index.db")
 store = ObjectStore(root / "objects", index, SystemClock())
 faultpoints.arm(os.environ)
 
@@ -78,7 +80,7 @@ POINTS = [
 @pytest.mark.parametrize("point", POINTS)
 def test_a_kill_loses_nothing_acknowledged_and_tears_nothing(tmp_path: Path, point: str, count: int) -> None:
     assert point in faultpoints.declared()
-    index = open_store(OBJECTS, path=tmp_path / "index.db")
+    index = open_at(OBJECTS, tmp_path / "index.db")
     setup = ObjectStore(tmp_path / "objects", index, ManualClock())
     setup.create_bucket("bucket", account=ACCOUNT, region="us-east-1")
     setup.close()
@@ -94,7 +96,7 @@ def test_a_kill_loses_nothing_acknowledged_and_tears_nothing(tmp_path: Path, poi
     assert result.returncode == -signal.SIGKILL, result.stderr
     acknowledged, attempted = _read(result.stdout)
 
-    index = open_store(OBJECTS, path=tmp_path / "index.db")
+    index = open_at(OBJECTS, tmp_path / "index.db")
     store = ObjectStore(tmp_path / "objects", index, ManualClock(start_us=1 << 60))
     store.sweep()
     found = {info.key: hashlib.md5(store.path(info).read_bytes()).hexdigest() for info in store.iterate("bucket")}

@@ -16,7 +16,8 @@ from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.objects import ObjectStore, Page
 from sagebrush.substrate.objects.listing import list_page
 from sagebrush.substrate.objects.tables import objects
-from sagebrush.substrate.store import OBJECTS, Store, open_store
+from sagebrush.substrate.store import OBJECTS, Store
+from tests.databases import open_at
 
 ACCOUNT = "123456789012"
 
@@ -28,7 +29,7 @@ class Rows:
     """An index whose object rows are set directly: a listing reads nothing else."""
 
     def __init__(self, folder: Path):
-        self.index: Store = open_store(OBJECTS, path=folder / "index.db")
+        self.index: Store = open_at(OBJECTS, folder / "index.db")
         self.store = ObjectStore(folder / "objects", self.index, ManualClock())
         self.store.create_bucket("bucket", account=ACCOUNT, region="us-east-1")
 

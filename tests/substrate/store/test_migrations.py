@@ -214,18 +214,40 @@ def test_opening_a_current_database_does_not_import_alembic(tmp_path: Path) -> N
     assert result.stdout.strip() == "[]"
 
 
-def test_two_processes_may_create_one_database_at_once(database: Database) -> None:
+@pytest.mark.parametrize("from_baseline", [False, True])
+def test_several_processes_may_create_or_migrate_one_database_at_once(
+    database: Database, tmp_path: Path, from_baseline: bool
+) -> None:
+    if from_baseline:
+        root = tmp_path / "migrations"
+        shutil.copytree(
+            STATE.migrations_root, root, ignore=shutil.ignore_patterns("__pycache__", "000[2-9]*", "00[1-9]*")
+        )
+        place = database.path.with_name("state.db")
+        first: Store = PostgresqlStore(database.url) if database.url else SqliteStore(place)
+        first.write(lambda tx: migrate(tx, Schema(STATE.name, (), MetaData(), root)))
+        first.close()
     program = (
         "import sys, pathlib\n"
-        "from sagebrush.substrate.store import OBJECTS, open_store\n"
+        "from sagebrush.substrate.store import OBJECTS, STATE, open_store, migrating\n"
+        "STATE.declare_all(), OBJECTS.declare_all()\n"
+        "print('loaded', flush=True)\n"
         "sys.stdin.read()\n"
-        "open_store(OBJECTS, path=pathlib.Path(sys.argv[1]), url=sys.argv[2]).close()\n"
+        "for schema in (STATE, OBJECTS):\n"
+        "    place = pathlib.Path(sys.argv[1]).with_name(schema.name + '.db')\n"
+        "    open_store(schema, path=place, url=sys.argv[2]).close()\n"
     )
     command = [sys.executable, "-c", program, str(database.path), database.url]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    for process in processes:
+        assert process.stdout.readline() == b"loaded\n"
+    for process in processes:
+        process.stdin.close()
+        process.stdin = None
     outcomes = [process.communicate()[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], outcomes
-    store = database.open(OBJECTS)
+    assert [process.returncode for process in processes] == [0, 0, 0, 0], outcomes
+    store = database.open(STATE)
     assert store.stats().transactions == 0
     store.close()
 

@@ -7,14 +7,13 @@ import pytest
 
 from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.store import STATE, Store
-from sagebrush.substrate.store.sqlite import SqliteStore
 from sagebrush.substrate.telemetry import Telemetry
+from tests.databases import open_at
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    opened = SqliteStore(tmp_path / "state.db")
-    opened.write(STATE.metadata.create_all)
+    opened = open_at(STATE, tmp_path / "state.db")
     yield opened
     opened.close()
 

@@ -17,11 +17,12 @@ from sagebrush.substrate.compute.user_files import Folder, read_beginning
 from sagebrush.substrate.errors import Cancelled, Refused, access_denied
 from sagebrush.substrate.objects import ObjectStore
 from sagebrush.substrate.objects.locations import S3Location
-from sagebrush.substrate.store import OBJECTS, open_store
+from sagebrush.substrate.store import OBJECTS
 from sagebrush.training.engine.archive import MOST_LEVELS, contents_of, tar_gz
 from sagebrush.training.engine.artefacts import ArtefactUploader
 from sagebrush.training.engine.checkpoints import Checkpoints
 from sagebrush.training.engine.submit_directory import ARCHIVE, place_code, source_of
+from tests.databases import open_at
 from tests.training.requests import ROLE
 
 BUCKET = "artefact-tests"
@@ -29,7 +30,7 @@ BUCKET = "artefact-tests"
 
 @pytest.fixture
 def objects(tmp_path: Path) -> Iterator[ObjectStore]:
-    index = open_store(OBJECTS, path=tmp_path / "index.db", clock=SystemClock())
+    index = open_at(OBJECTS, tmp_path / "index.db", SystemClock())
     store = ObjectStore(tmp_path / "objects", index, SystemClock())
     store.create_bucket(BUCKET, account="123456789012", region="us-east-1")
     yield store

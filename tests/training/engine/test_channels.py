@@ -13,10 +13,11 @@ from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.compute import placing
 from sagebrush.substrate.errors import Cancelled, Refused, access_denied
 from sagebrush.substrate.objects import ObjectStore
-from sagebrush.substrate.store import OBJECTS, open_store
+from sagebrush.substrate.store import OBJECTS
 from sagebrush.training.engine.channels import ChannelPlanner, Plan, channels_of, relative_path
 from sagebrush.training.engine.placing import BIND_FROM, place
 from sagebrush.training.model.cluster import Cluster, cluster_of
+from tests.databases import open_at
 from tests.training.requests import ROLE, channel
 
 BUCKET = "channel-tests"
@@ -25,7 +26,7 @@ ONE = cluster_of({"InstanceType": "ml.m5.large", "InstanceCount": 1})
 
 @pytest.fixture
 def objects(tmp_path: Path) -> Iterator[ObjectStore]:
-    index = open_store(OBJECTS, path=tmp_path / "index.db", clock=SystemClock())
+    index = open_at(OBJECTS, tmp_path / "index.db", SystemClock())
     store = ObjectStore(tmp_path / "objects", index, SystemClock())
     store.create_bucket(BUCKET, account="123456789012", region="us-east-1")
     yield store

@@ -31,7 +31,7 @@ from sagebrush.substrate.objects.info import (
 )
 from sagebrush.substrate.objects.inline import content_id, is_inline
 from sagebrush.substrate.objects.prepared import Prepared
-from sagebrush.substrate.objects.tables import buckets, contents, objects, parts, pins, trash, uploads
+from sagebrush.substrate.objects.tables import EVERY_FILE, buckets, contents, objects, parts, pins, trash, uploads
 
 #: Databases limit the parameters of one statement.
 _PINNED_AT_ONCE = 400
@@ -252,8 +252,14 @@ def missing_contents(conn: Connection, files: Sequence[str]) -> list[str]:
     return [file for file, number in zip(files, numbers, strict=True) if number not in there and file not in pinned]
 
 
-def doom(conn: Connection, until_us: int, limit: int) -> list[str]:
-    """Files in the trash since before ``until_us`` that nobody has pinned; from now on nobody can."""
+def doom(conn: Connection, until_us: int, limit: int, now_us: int) -> list[str]:
+    """Files in the trash since before ``until_us`` that nobody has pinned; from now on nobody can.
+
+    While a backup holds every file there are none.
+    """
+    holds = select(pins.c.holder).where(pins.c.file == EVERY_FILE, pins.c.holder > f"{now_us:020d}")
+    if conn.execute(holds.limit(1)).first() is not None:
+        return []
     pinned = select(pins.c.file).where(pins.c.file == trash.c.file).exists()
     found = select(trash.c.file, trash.c.since_us).where(trash.c.since_us <= until_us, ~pinned).limit(limit)
     rows = conn.execute(found).all()

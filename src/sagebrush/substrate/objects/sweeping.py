@@ -69,9 +69,9 @@ class Sweeper:
 
     def sweep_trash(self) -> None:
         """Remove what has been in the trash for its grace and is not pinned."""
-        until = self._clock.now_us() - GRACE_US
+        now = self._clock.now_us()
         while not self._stopping.is_set():
-            doomed = self._index.write(lambda conn: rows.doom(conn, until, _BATCH))
+            doomed = self._index.write(lambda conn: rows.doom(conn, now - GRACE_US, _BATCH, now))
             if not doomed:
                 return
             for file in doomed:

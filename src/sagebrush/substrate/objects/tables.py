@@ -77,6 +77,9 @@ trash = Table(
     Index("trash_since", "since_us"),
 )
 
+#: ``pins.file`` of a holder that keeps every file (a backup that is being taken).
+EVERY_FILE = "*"
+
 #: Files that a holder (a running job) may still open by path.
 pins = Table(
     "pins",

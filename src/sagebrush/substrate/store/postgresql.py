@@ -22,8 +22,9 @@ T = TypeVar("T")
 #: serialization_failure and deadlock_detected: the transaction did not happen, and may be run again.
 RETRYABLE = {"40001", "40P01"}
 #: unique_violation: two serialisable transactions that both looked first can get this instead of 40001 (PostgreSQL
-#: manual, 13.5); once alone, a second look finds the other's row.
-LOOK_AGAIN = "23505"
+#: manual, 13.5); once alone, a second look finds the other's row. duplicate_table, duplicate_column, duplicate_object:
+#: the same of two processes that create or migrate one database.
+LOOK_AGAIN = {"23505", "42P07", "42701", "42710"}
 ATTEMPTS = 50
 
 _NOW = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")
@@ -119,7 +120,7 @@ class PostgresqlStore(Store):
                 return self._once(fn)
             except DBAPIError as error:
                 # A violation that stays when nobody of this process is in the way is the function's own.
-                if not _retryable(error) or (_state(error) == LOOK_AGAIN and attempt > 1):
+                if not _retryable(error) or (_state(error) in LOOK_AGAIN and attempt > 1):
                     raise
             # Spread rivals in other processes out, a little more with each round.
             time.sleep(random.uniform(0, 0.002 * (attempt + 1)))
@@ -131,4 +132,4 @@ def _state(error: DBAPIError) -> str | None:
 
 
 def _retryable(error: DBAPIError) -> bool:
-    return _state(error) in RETRYABLE or _state(error) == LOOK_AGAIN
+    return _state(error) in RETRYABLE | LOOK_AGAIN
