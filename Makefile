@@ -36,6 +36,11 @@ check: $(SETUP) ## The fast gate: lint, format, types, import arrows, models, th
 	$(BIN)/pytest -m "not journey and not fault and not postgresql" -n 2 tests/architecture tests/training/model \
 		tests/training/engine tests/inference/model tests/inference/engine tests/substrate/wire tests/substrate/identity tests/substrate/resources
 
+# What stands on a store is tested on SQLite and then on PostgreSQL (tests/databases.py); the rooms of substrate/ that
+# are not here take both databases in their own fixtures.
+ON_EITHER_STORE := tests/aws tests/training tests/inference tests/planes/control tests/planes/objects \
+	tests/substrate/identity tests/substrate/telemetry tests/substrate/objects/test_listing.py
+
 # Fault points that killed a process in this run: tests.faults.ledger fails when one was never tried.
 test: export SAGEBRUSH_FAULT_LEDGER := $(CURDIR)/build/fault-points
 
@@ -46,6 +51,7 @@ test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, Post
 	$(BIN)/mypy
 	@mkdir -p build && rm -f build/fault-points
 	$(BIN)/pytest -m "not journey and not fault" -n 2
+	$(BIN)/pytest -m "not journey and not fault and not postgresql" --store postgresql -n 2 $(ON_EITHER_STORE)
 	$(BIN)/pytest -m "journey or fault" -n 2
 	$(BIN)/python -m tests.faults.ledger build/fault-points
 	$(MAKE) --silent compiled

@@ -165,6 +165,7 @@ class Running:
         end_all_replicas(self.platform)
         self.platform.compute.close()
         self.platform.objects.close()
+        self.platform.objects._index.close()
         self.platform.store.close()
         if self.front is not None:
             self.front.close()

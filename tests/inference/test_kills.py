@@ -77,6 +77,7 @@ def abandon(running: Running) -> None:
     running.loop.stop()
     running.platform.compute.close()
     running.platform.objects.close()
+    running.platform.objects._index.close()
     running.platform.store.close()
     assert running.front is not None
     running.front.close()

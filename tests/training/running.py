@@ -130,6 +130,7 @@ class Running:
         end_all_jobs(self.platform)
         self.platform.compute.close()
         self.platform.objects.close()
+        self.platform.objects._index.close()
         self.platform.store.close()
 
 

@@ -109,6 +109,7 @@ print("two")
     finally:
         second.close()
         first.platform.objects.close()
+        first.platform.objects._index.close()
         first.platform.store.close()
 
 
