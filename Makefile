@@ -57,6 +57,10 @@ test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, Post
 	$(MAKE) --silent compiled
 	$(COMPILED) $(BIN)/pytest -n 2 tests/planes/front
 
+.PHONY: chaos
+chaos: $(SETUP) ## 200 random kills of a platform at work; an oracle looks for anything lost, torn or done twice (15 minutes)
+	$(BIN)/python -m tests.faults.chaos --kills 200
+
 .PHONY: clients
 clients: $(CLIENTS) ## Install the SageMaker SDKs (v2 with the AWS CLI, v3) in environments of their own (build/clients)
 
