@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from sagebrush.substrate import faultpoints
 from sagebrush.substrate.clock import ManualClock
 from sagebrush.substrate.objects import ObjectStore
+from sagebrush.substrate.objects.tables import trash
 from sagebrush.substrate.store import OBJECTS
 from sagebrush.testing.objects_contract import ACCOUNT
 from tests.databases import open_at
@@ -103,6 +105,45 @@ def test_a_kill_loses_nothing_acknowledged_and_tears_nothing(tmp_path: Path, poi
     for key, digest in acknowledged.items():
         assert found.get(key, "-") in {digest, attempted.get(key, digest)}, key
     assert found.keys() <= acknowledged.keys() | attempted.keys()
+    _check_no_orphans(store, tmp_path)
+    store.close()
+    index.close()
+
+
+SWEEPING = """
+import os, pathlib, sys
+from sagebrush.substrate import faultpoints
+from sagebrush.substrate.clock import ManualClock
+from sagebrush.substrate.objects import ObjectStore
+from sagebrush.substrate.store import OBJECTS
+from tests.databases import open_at
+
+root, clock = pathlib.Path(sys.argv[1]), ManualClock()
+store = ObjectStore(root / "objects", open_at(OBJECTS, root / "index.db"), clock)
+store.create_bucket("bucket", account="123456789012", region="us-east-1")
+for content in (b"first", b"second"):
+    store.put("bucket", "key", content * 10_000)
+clock.advance(3600)
+faultpoints.arm(os.environ)
+store.sweep()
+"""
+
+
+@pytest.mark.fault
+def test_a_kill_between_the_removal_of_a_file_and_its_record_leaves_nothing(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", SWEEPING, str(tmp_path)],
+        env=os.environ | {faultpoints.VARIABLE: "objects.after-unlink"},
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == -signal.SIGKILL
+    index = open_at(OBJECTS, tmp_path / "index.db")
+    assert len(index.read(lambda conn: conn.execute(select(trash)).all())) == 1
+    store = ObjectStore(tmp_path / "objects", index, ManualClock(start_us=1 << 60))
+    store.sweep()
+    assert index.read(lambda conn: conn.execute(select(trash)).all()) == []
+    assert store.path(store.head("bucket", "key")).read_bytes() == b"second" * 10_000
     _check_no_orphans(store, tmp_path)
     store.close()
     index.close()

@@ -51,8 +51,17 @@ Index(
 Index("resources_arn", resources.c.arn, unique=True, sqlite_where=_LIVING, postgresql_where=_LIVING)
 # Of the dead as well: the repeat of a call must find what the first one made, even if it was deleted since.
 Index("resources_owner", resources.c.owner_token, resources.c.kind, unique=True)
-Index("resources_created", *(resources.c[n] for n in ("account", "region", "kind", "created_us", "id")))
-Index("resources_modified", *(resources.c[n] for n in ("account", "region", "kind", "modified_us", "id")))
+# One per order in which lists are sorted, with every column that lists filter by: a page is found in the index alone,
+# and only its own rows are read.
+_LISTED = ("name", "status", "created_us", "modified_us")
+for _sorted in _LISTED:
+    _columns = ("account", "region", "kind", _sorted, "id", *(name for name in _LISTED if name != _sorted))
+    Index(
+        f"resources_by_{_sorted.removesuffix('_us')}",
+        *(resources.c[name] for name in _columns),
+        sqlite_where=_LIVING,
+        postgresql_where=_LIVING,
+    )
 _WAITING = text("wake_at_us IS NOT NULL")
 Index("resources_wake", resources.c.wake_at_us, sqlite_where=_WAITING, postgresql_where=_WAITING)
 # Leases are renewed by their owner, every few seconds.
