@@ -35,9 +35,9 @@ def naive_condition(operator: str, wanted: Any, values: Sequence[str]) -> bool:
     name = name.removesuffix("IfExists")
     negated = "Not" in name
     if not values:
-        if quantifier:
-            return quantifier == "ForAllValues"
-        return negated or if_exists
+        if if_exists:
+            return True
+        return quantifier == "ForAllValues" if quantifier else negated
 
     def one(value: str) -> bool:
         compare = naive_glob if name.endswith("Like") else lambda item, text: bool(item == text)
