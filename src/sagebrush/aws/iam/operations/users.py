@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sagebrush.aws.iam import paging, views
 from sagebrush.aws.iam.operations.tags import read_tags
 from sagebrush.substrate.calls import Call
-from sagebrush.substrate.identity import access_keys, entities, managed
+from sagebrush.substrate.identity import access_keys, entities, managed, renaming
 from sagebrush.substrate.identity.access_keys import AccessKey
 from sagebrush.substrate.identity.entities import USER, Entity
 from sagebrush.substrate.identity.iam_errors import validation_error
@@ -61,6 +61,14 @@ def list_users(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         )
     )
     return {"Users": [views.user(user, whole=False) for user in users], **more}
+
+
+def update_user(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Rename or move a user, keys, groups and policies included. Raises NoSuchEntity, EntityAlreadyExists."""
+    call.platform.identity.change(
+        lambda tx: renaming.rename(tx, find(tx, call, request), request.get("NewUserName"), request.get("NewPath"))
+    )
+    return {}
 
 
 def delete_user(call: Call, request: dict[str, Any]) -> dict[str, Any]:
