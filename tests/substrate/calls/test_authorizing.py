@@ -160,6 +160,12 @@ def test_tags_of_a_role(asked: Asked, platform: Platform) -> None:
     assert asked([reading], "GetRole", service="iam", RoleName="Caller").startswith("iam:GetRole")
 
 
+def test_metrics_of_one_namespace(asked: Asked) -> None:
+    mine = [allow("cloudwatch:*", Condition={"StringEquals": {"cloudwatch:namespace": "mine"}})]
+    assert asked(mine, "PutMetricData", service="cloudwatch", Namespace="mine", MetricData=[]) == ""
+    assert asked(mine, "PutMetricData", service="cloudwatch", Namespace="other", MetricData=[]) != ""
+
+
 def test_tags_are_read_only_when_a_policy_asks(asked: Asked, platform: Platform, monkeypatch: Any) -> None:
     def unwanted(*_: Any) -> Any:
         raise AssertionError("read the tags")

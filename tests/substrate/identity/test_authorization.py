@@ -301,9 +301,14 @@ def test_a_deleted_seed_stays_deleted(open_identity: Callable[[], Identity]) -> 
 
 def test_every_shipped_policy_is_a_valid_document() -> None:
     shipped = aws_managed_policies()
-    assert {"AdministratorAccess", "AmazonSageMakerFullAccess", "AmazonS3FullAccess", "CloudWatchLogsFullAccess"} <= {
-        found.name for found in shipped.values()
-    }
+    of_sagemaker = ("ClusterInstanceRolePolicy", "FeatureStoreAccess", "FullAccess", "GroundTruthExecution")
+    of_sagemaker += ("ModelRegistryFullAccess", "PipelinesIntegrations", "ReadOnly")
+    assert {
+        "AdministratorAccess",
+        "AmazonS3FullAccess",
+        "CloudWatchLogsFullAccess",
+        *(f"AmazonSageMaker{name}" for name in of_sagemaker),
+    } <= {found.name for found in shipped.values()}
     for arn, found in shipped.items():
         assert arn == f"arn:aws:iam::aws:policy/{found.name}"
         assert parse_document(found.document, Kind.IDENTITY).statements

@@ -6,7 +6,7 @@ Instance profiles, login profiles, MFA and federation are not served.
 
 from __future__ import annotations
 
-from sagebrush.aws.iam import arns
+from sagebrush.aws.iam import arns, condition_keys
 from sagebrush.aws.iam.operations import account, groups, policies, roles, simulation, tags, users
 from sagebrush.aws.iam.operations.entity_policies import policy_operations
 from sagebrush.substrate.calls import Capability, Service
@@ -60,6 +60,7 @@ CAPABILITY = Capability(
         Service(
             name="iam",
             iam_prefix="iam",
+            condition_keys=condition_keys.of_request,
             operations={
                 "CreateRole": roles.create_role,
                 "ListRoles": roles.list_roles,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sagebrush.substrate.calls import condition_keys
 from sagebrush.substrate.calls.call import Call
+from sagebrush.substrate.calls.capability import Service
 from sagebrush.substrate.calls.request_members import members
 from sagebrush.substrate.identity.context import ContextValue
 from sagebrush.substrate.resources.tag_rows import tags_of_arn
@@ -38,7 +39,7 @@ def authorize(operation: Operation, call: Call, request: Mapping[str, Any]) -> N
     if operation.name in service.open_operations:
         return
     arns = operation.resource_arns(call, request)
-    of_request = _once(lambda: _request_keys(service.name, call, request))
+    of_request = _once(lambda: _request_keys(service, call, request))
     for arn in arns:
         _ask(call, operation.action, arn, of_request)
     if service.name != "sagemaker":
@@ -67,9 +68,9 @@ def resource_tags(platform: Platform, arn: str) -> Mapping[str, str]:
     return platform.store.read(lambda connection: tags_of_arn(connection, arn))
 
 
-def _request_keys(service: str, call: Call, request: Mapping[str, Any]) -> Mapping[str, ContextValue]:
-    keys = condition_keys.of_tags(request)
-    if service == "sagemaker":
+def _request_keys(service: Service, call: Call, request: Mapping[str, Any]) -> Mapping[str, ContextValue]:
+    keys = condition_keys.of_tags(request) | dict(service.condition_keys(call, request))
+    if service.name == "sagemaker":
         keys |= condition_keys.of_sagemaker(request, account=call.account, region=call.region)
     return keys
 
