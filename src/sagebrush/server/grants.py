@@ -23,6 +23,8 @@ def grant(platform: Platform, question: Mapping[str, Any]) -> dict[str, Any]:
     key, action, resource = (_text(question, name) for name in ("access_key_id", "action", "resource"))
     token = question.get("session_token")
     found = platform.identity.lookup(key, str(token) if token else None)
+    # The front door verifies the signature after this answer: a use too many is noted rather than one too few.
+    platform.identity.key_uses.note(key, "sagemaker")
     source_ip = str(question.get("source_ip") or "")
     return {
         "secret": found.secret_access_key,

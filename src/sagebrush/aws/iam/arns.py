@@ -7,7 +7,7 @@ from typing import Any
 
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.errors import CallerError
-from sagebrush.substrate.identity import entities
+from sagebrush.substrate.identity import access_keys, entities
 from sagebrush.substrate.identity.entities import GROUP, ROLE, USER
 
 
@@ -25,6 +25,12 @@ def user(call: Call, request: Mapping[str, Any]) -> list[str]:
 def group(call: Call, request: Mapping[str, Any]) -> list[str]:
     """The group of ``GroupName``."""
     return [_existing(call, GROUP, request["GroupName"])]
+
+
+def user_of_key(call: Call, request: Mapping[str, Any]) -> list[str]:
+    """The user whose access key ``AccessKeyId`` is; every user where it is nobody's."""
+    key = call.platform.store.read(lambda connection: access_keys.find(connection, request["AccessKeyId"]))
+    return [key.user_arn if key is not None else f"arn:aws:iam::{call.account}:user/*"]
 
 
 def user_renamed(call: Call, request: Mapping[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ from sagebrush.substrate.identity.aws_managed import ADMINISTRATOR, aws_managed_
 from sagebrush.substrate.identity.context import ContextValue
 from sagebrush.substrate.identity.entities import Entity
 from sagebrush.substrate.identity.iam_errors import no_such_entity
+from sagebrush.substrate.identity.key_uses import KeyUses
 from sagebrush.substrate.identity.keys import PlatformKeys
 from sagebrush.substrate.identity.policy import (
     Caller,
@@ -58,6 +59,7 @@ class Identity:
             [(Source("AdministratorAccess", "aws-managed"), aws_managed_policies()[ADMINISTRATOR].document)]
         )
         self._authenticator = Authenticator(self.keys, self._standings, clock)
+        self.key_uses = KeyUses(store, clock)
 
     # --- who calls -----------------------------------------------------------------------------------------------
 
