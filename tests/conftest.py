@@ -24,8 +24,11 @@ from tests import databases
 #: (service, operation) -> what it answers although botocore's model lacks it, and why.
 _BEYOND_THE_MODEL = {
     # IAM really answers "Policy"; the model's enum knows only PermissionsBoundaryPolicy.
+    ("iam", "CreateRole"): "permissionsBoundaryType",
+    ("iam", "CreateUser"): "permissionsBoundaryType",
     ("iam", "GetRole"): "permissionsBoundaryType",
     ("iam", "GetUser"): "permissionsBoundaryType",
+    ("iam", "UpdateRoleDescription"): "permissionsBoundaryType",
     ("iam", "ListRoles"): "permissionsBoundaryType",
     ("iam", "ListUsers"): "permissionsBoundaryType",
     ("iam", "GetAccountAuthorizationDetails"): "permissionsBoundaryType",

@@ -20,6 +20,9 @@ AREAS = sorted(path.parent.name for path in SOURCE.glob("*/resources.py"))
 #: Operations that act on no resource, besides the lists.
 ON_NO_RESOURCE = {
     "SimulateCustomPolicy",
+    "GetAccountAuthorizationDetails",
+    "GetAccountSummary",
+    "GetContextKeysForCustomPolicy",
     "GetAccessKeyInfo",
     "GetMetricData",
     "GetMetricStatistics",

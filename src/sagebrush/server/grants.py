@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sagebrush.substrate.calls.authorizing import resource_tags
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.identity import Principal
 from sagebrush.substrate.platform import Platform
@@ -22,6 +23,8 @@ def grant(platform: Platform, question: Mapping[str, Any]) -> dict[str, Any]:
     key, action, resource = (_text(question, name) for name in ("access_key_id", "action", "resource"))
     token = question.get("session_token")
     found = platform.identity.lookup(key, str(token) if token else None)
+    # The front door verifies the signature after this answer: a use too many is noted rather than one too few.
+    platform.identity.key_uses.note(key, "sagemaker")
     source_ip = str(question.get("source_ip") or "")
     return {
         "secret": found.secret_access_key,
@@ -34,7 +37,13 @@ def _denied(
     platform: Platform, principal: Principal, action: str, resource: str, source_ip: str
 ) -> dict[str, Any] | None:
     try:
-        platform.identity.authorize(principal, action, resource, source_ip=source_ip)
+        platform.identity.authorize(
+            principal,
+            action,
+            resource,
+            source_ip=source_ip,
+            resource_tags=lambda: resource_tags(platform, resource),
+        )
     except CallerError as error:
         # The runtime's API is REST: it refuses with 403 where the JSON services say 400.
         return {"code": error.code, "message": error.message, "status": 403}

@@ -114,7 +114,7 @@ def test_an_explicit_deny_of_the_user_overrides_the_trust(admin: Caller, served:
     alice = make_user(admin, served, {"Effect": "Deny", "Action": "sts:*", "Resource": "*"})
     make_role(admin, trust({"AWS": alice.principal.arn}))
     error = alice.refused("sts", "AssumeRole", RoleArn=WORKER, RoleSessionName="s1")
-    assert error.message.endswith("with an explicit deny in an identity-based policy")
+    assert "with an explicit deny in an identity-based policy: inline policy p of " in error.message
 
 
 def test_conditions_of_the_trust_policy(admin: Caller) -> None:

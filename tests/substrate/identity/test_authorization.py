@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ from tests.substrate.identity.making import (
     trusting,
     user_principal,
 )
+
+EXPLICIT = f"arn:aws:iam::{ACCOUNT}:role/Explicit"
 
 
 def may(identity: Identity, principal: Principal, action: str, resource: str = OBJECT, **more: Any) -> bool:
@@ -111,10 +114,61 @@ def test_the_refusal_says_which_kind_of_policy_denied(identity: Identity) -> Non
         for principal in (explicit, bounded, narrowed)
     ]
     assert reasons == [
-        "with an explicit deny in an identity-based policy",
+        f"with an explicit deny in an identity-based policy: inline policy inline of {EXPLICIT}, statement number 2",
         "because no permissions boundary allows the s3:GetObject action",
         "because no session policy allows the s3:GetObject action",
     ]
+
+
+def test_an_explicit_deny_is_named_by_its_policys_arn_and_its_statement(identity: Identity) -> None:
+    guard = {"Sid": "NoDeletes", "Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}
+    attached = make_policy(identity, "Guard", allow("s3:*"), guard)
+    role = make_role(identity, "Guarded", allow("*"))
+    identity.change(lambda tx: entity_policies.attach(tx, role, attached))
+    bounded = session_of(identity, make_role(identity, "Bounded", allow("*"), boundary_arn=attached).arn)
+    passed = session_of(identity, make_role(identity, "Plain", allow("*")).arn, policies=[attached])
+    reasons = [
+        refusal(identity, principal, "s3:DeleteObject", OBJECT).message.partition(f"{OBJECT} ")[2]
+        for principal in (session_of(identity, role.arn), bounded, passed)
+    ]
+    assert reasons == [
+        f"with an explicit deny in an identity-based policy: {attached}, statement NoDeletes",
+        f"with an explicit deny in a permissions boundary: {attached}, statement NoDeletes",
+        f"with an explicit deny in a session policy: {attached}, statement NoDeletes",
+    ]
+
+
+@pytest.mark.parametrize("action", ["s3:GetObject", "iam:PassRole"])
+def test_the_log_holds_the_smallest_policy_that_would_allow_it(
+    identity: Identity, caplog: pytest.LogCaptureFixture, action: str
+) -> None:
+    worker = make_role(identity)
+    context = {"iam:PassedToService": "sagemaker.amazonaws.com"} if action == "iam:PassRole" else {}
+    with caplog.at_level("INFO", "sagebrush.denials"):
+        assert not may(identity, session_of(identity, worker.arn), action, OBJECT, context=context, request_id="r-1")
+    (line,) = caplog.messages
+    assert line.startswith("r-1 denied: User: ")
+    smallest = json.loads(line[line.index("{") :])
+    put(identity, worker, *smallest["Statement"])
+    assert may(identity, session_of(identity, worker.arn), action, OBJECT, context=context)
+    assert not may(identity, session_of(identity, worker.arn), action, f"{OBJECT}.other", context=context)
+    if action == "iam:PassRole":
+        elsewhere = {"iam:PassedToService": "ec2.amazonaws.com"}
+        assert not may(identity, session_of(identity, worker.arn), action, OBJECT, context=elsewhere)
+
+
+def test_the_log_says_where_the_policy_has_to_go(identity: Identity, caplog: pytest.LogCaptureFixture) -> None:
+    boundary = make_policy(identity, "Boundary", allow("sqs:*"))
+    bounded = session_of(identity, make_role(identity, "Bounded", allow("*"), boundary_arn=boundary).arn)
+    denied = session_of(
+        identity, make_role(identity, "Explicit", {"Effect": "Deny", "Action": "*", "Resource": "*"}).arn
+    )
+    with caplog.at_level("INFO", "sagebrush.denials"):
+        assert not may(identity, bounded, "s3:GetObject")
+        assert not may(identity, denied, "s3:GetObject")
+    within, none = caplog.messages
+    assert "within the permissions boundary of arn:aws:iam::123456789012:role/Bounded: {" in within
+    assert none.endswith("No further policy can allow it: the denying statement has to go, or to leave this out.")
 
 
 def test_session_policies_may_be_documents_and_managed_policies(identity: Identity) -> None:
@@ -247,9 +301,14 @@ def test_a_deleted_seed_stays_deleted(open_identity: Callable[[], Identity]) -> 
 
 def test_every_shipped_policy_is_a_valid_document() -> None:
     shipped = aws_managed_policies()
-    assert {"AdministratorAccess", "AmazonSageMakerFullAccess", "AmazonS3FullAccess", "CloudWatchLogsFullAccess"} <= {
-        found.name for found in shipped.values()
-    }
+    of_sagemaker = ("ClusterInstanceRolePolicy", "FeatureStoreAccess", "FullAccess", "GroundTruthExecution")
+    of_sagemaker += ("ModelRegistryFullAccess", "PipelinesIntegrations", "ReadOnly")
+    assert {
+        "AdministratorAccess",
+        "AmazonS3FullAccess",
+        "CloudWatchLogsFullAccess",
+        *(f"AmazonSageMaker{name}" for name in of_sagemaker),
+    } <= {found.name for found in shipped.values()}
     for arn, found in shipped.items():
         assert arn == f"arn:aws:iam::aws:policy/{found.name}"
         assert parse_document(found.document, Kind.IDENTITY).statements

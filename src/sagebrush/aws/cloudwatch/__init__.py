@@ -13,6 +13,7 @@ CAPABILITY = Capability(
         Service(
             name="cloudwatch",
             iam_prefix="cloudwatch",
+            condition_keys=put.condition_keys,
             operations={
                 "GetMetricData": statistics.get_metric_data,
                 "GetMetricStatistics": statistics.get_metric_statistics,

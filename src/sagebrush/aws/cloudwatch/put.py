@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from sagebrush.aws.cloudwatch import rules
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.clock import from_datetime
+from sagebrush.substrate.identity.context import ContextValue
 from sagebrush.substrate.telemetry import MetricPoint
 
 #: Of a time stamp, before and after now: CloudWatch takes two weeks back and two hours ahead.
@@ -16,6 +18,11 @@ OLDEST_US = 14 * _DAY_US
 NEWEST_US = _DAY_US // 12
 #: Values beyond these magnitudes are refused.
 LARGEST = 2.0**360
+
+
+def condition_keys(call: Call, request: Mapping[str, Any]) -> dict[str, ContextValue]:
+    """``cloudwatch:namespace`` of PutMetricData (iam-cw-condition-keys-namespace.html)."""
+    return {"cloudwatch:namespace": request["Namespace"]} if call.operation == "PutMetricData" else {}
 
 
 def put_metric_data(call: Call, request: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ Instance profiles, login profiles, MFA and federation are not served.
 
 from __future__ import annotations
 
-from sagebrush.aws.iam import arns
-from sagebrush.aws.iam.operations import groups, policies, roles, simulation, tags, users
+from sagebrush.aws.iam import arns, condition_keys
+from sagebrush.aws.iam.operations import account, groups, policies, roles, simulation, tags, users
 from sagebrush.aws.iam.operations.entity_policies import policy_operations
 from sagebrush.substrate.calls import Capability, Service
 from sagebrush.substrate.identity.entities import GROUP, ROLE, USER
@@ -16,6 +16,7 @@ _ROLE_OPERATIONS = {
     **policy_operations(ROLE),
     "GetRole": roles.get_role,
     "UpdateRole": roles.update_role,
+    "UpdateRoleDescription": roles.update_role_description,
     "UpdateAssumeRolePolicy": roles.update_assume_role_policy,
     "DeleteRole": roles.delete_role,
     "TagRole": tags.tag_role,
@@ -59,6 +60,7 @@ CAPABILITY = Capability(
         Service(
             name="iam",
             iam_prefix="iam",
+            condition_keys=condition_keys.of_request,
             operations={
                 "CreateRole": roles.create_role,
                 "ListRoles": roles.list_roles,
@@ -69,6 +71,14 @@ CAPABILITY = Capability(
                 "CreatePolicy": policies.create_policy,
                 "ListPolicies": policies.list_policies,
                 "SimulatePrincipalPolicy": simulation.simulate_principal_policy,
+                "CreateServiceLinkedRole": roles.create_service_linked_role,
+                "UpdateUser": users.update_user,
+                "GetAccessKeyLastUsed": users.get_access_key_last_used,
+                "UpdateGroup": groups.update_group,
+                "GetAccountSummary": account.get_account_summary,
+                "GetAccountAuthorizationDetails": account.get_account_authorization_details,
+                "GetContextKeysForPrincipalPolicy": simulation.get_context_keys_for_principal_policy,
+                "GetContextKeysForCustomPolicy": simulation.get_context_keys_for_custom_policy,
                 "SimulateCustomPolicy": simulation.simulate_custom_policy,
                 **_ROLE_OPERATIONS,
                 **_USER_OPERATIONS,
@@ -80,6 +90,11 @@ CAPABILITY = Capability(
                 "CreateUser": arns.new_user,
                 "CreateGroup": arns.new_group,
                 "CreatePolicy": arns.new_policy,
+                "CreateServiceLinkedRole": arns.service_linked_role,
+                "UpdateUser": arns.user_renamed,
+                "GetAccessKeyLastUsed": arns.user_of_key,
+                "UpdateGroup": arns.group_renamed,
+                "GetContextKeysForPrincipalPolicy": arns.policy_source,
                 "SimulatePrincipalPolicy": arns.policy_source,
                 **dict.fromkeys(_ROLE_OPERATIONS, arns.role),
                 **dict.fromkeys(_USER_OPERATIONS, arns.user),

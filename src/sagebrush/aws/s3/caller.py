@@ -42,8 +42,4 @@ class Caller:
 
     def may(self, action: str, resource: str) -> bool:
         """Whether the policies allow it."""
-        try:
-            self.require(action, resource)
-        except CallerError:
-            return False
-        return True
+        return self.identity.decide(self.principal, action, resource, source_ip=self.source_ip).allowed

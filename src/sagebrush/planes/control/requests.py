@@ -72,6 +72,7 @@ class RequestHandler:
         now = to_datetime(platform.clock.now_us())
         lookup = platform.identity.lookup
         verified = sigv4.verify(request, lookup=lookup, now=now, service=routed.signing_name)
+        platform.identity.key_uses.note(verified.access_key_id, routed.signing_name)
         principal: Principal = verified.principal
         return principal
 

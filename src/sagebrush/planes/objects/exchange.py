@@ -49,7 +49,9 @@ class Gate:
             payload = STREAMING_UNSIGNED_TRAILER if streaming else "unsigned"
             return Verified(self.identity.open_principal(), "", payload)
         now = to_datetime(self.clock.now_us())
-        return verify(http, lookup=self.identity.lookup, now=now, service="s3")
+        verified = verify(http, lookup=self.identity.lookup, now=now, service="s3")
+        self.identity.key_uses.note(verified.access_key_id, "s3")
+        return verified
 
 
 class Exchange:

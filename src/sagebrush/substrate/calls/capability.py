@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sagebrush.substrate.calls.call import Call, Handler
 
 if TYPE_CHECKING:
+    from sagebrush.substrate.identity.context import ContextValue
     from sagebrush.substrate.identity.job_credentials import Claims
     from sagebrush.substrate.platform import Platform
     from sagebrush.substrate.reconcile import Reconciler
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 #: (call, request) -> the ARNs the call acts on; policies are evaluated against each.
 ResourceArns = Callable[[Call, Mapping[str, Any]], list[str]]
+
+#: (call, request) -> condition keys of the service's own that the request answers; asked only when a policy asks.
+RequestKeys = Callable[[Call, Mapping[str, Any]], Mapping[str, "ContextValue"]]
+
+
+def no_keys(call: Call, request: Mapping[str, Any]) -> Mapping[str, ContextValue]:
+    """For services without condition keys of their own."""
+    return {}
 
 
 def any_resource(call: Call, request: Mapping[str, Any]) -> list[str]:
@@ -29,7 +38,8 @@ class Service:
 
     ``operations`` maps the API's operation names to functions. ``actions`` names the IAM action where it is not
     ``<prefix>:<Operation>`` (S3's HeadObject is ``s3:GetObject``); ``resource_arns`` the resources where not ``*``.
-    ``open_operations`` need no permission (GetCallerIdentity).
+    ``open_operations`` need no permission (GetCallerIdentity). ``condition_keys`` are the service's own beside tags;
+    SageMaker's need no mention, they come from ``condition_keys.py``.
     """
 
     name: str
@@ -38,6 +48,7 @@ class Service:
     actions: Mapping[str, str] = field(default_factory=dict)
     resource_arns: Mapping[str, ResourceArns] = field(default_factory=dict)
     open_operations: frozenset[str] = frozenset()
+    condition_keys: RequestKeys = no_keys
 
 
 @dataclass(frozen=True, slots=True)

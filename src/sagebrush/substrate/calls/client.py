@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from sagebrush.substrate.calls.authorizing import authorize
 from sagebrush.substrate.calls.call import Call, OwnerToken
-from sagebrush.substrate.calls.registry import Registry, authorize
+from sagebrush.substrate.calls.registry import Registry
 from sagebrush.substrate.identity.principal import Principal
 
 if TYPE_CHECKING:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sagebrush.substrate.calls.call import Call, Handler
+from sagebrush.substrate.calls.call import Handler
 from sagebrush.substrate.calls.capability import Capability, ResourceArns, Service, any_resource
 from sagebrush.substrate.errors import CallerError
-
-#: Members of requests that hand a role over to SageMaker.
-_PASSED_ROLES = ("RoleArn", "ExecutionRoleArn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +58,3 @@ class Registry:
     def served(self) -> Mapping[tuple[str, str], Operation]:
         """All served operations by (service, name)."""
         return self._operations
-
-
-def authorize(operation: Operation, call: Call, request: Mapping[str, Any]) -> None:
-    """Evaluate the caller's policies for this call, and ``iam:PassRole`` on every role it hands over."""
-    if operation.name in operation.service.open_operations:
-        return
-    identity = call.platform.identity
-    for arn in operation.resource_arns(call, request):
-        identity.authorize(call.principal, operation.action, arn, source_ip=call.source_ip)
-    if operation.service.name != "sagemaker":
-        return
-    for role_arn in {request[member] for member in _PASSED_ROLES if request.get(member)}:
-        identity.authorize(
-            call.principal,
-            "iam:PassRole",
-            role_arn,
-            source_ip=call.source_ip,
-            context={"iam:PassedToService": "sagemaker.amazonaws.com"},
-        )

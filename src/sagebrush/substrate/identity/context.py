@@ -6,12 +6,13 @@ nobody knows is absent, and conditions then behave as AWS says of a missing key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sagebrush.substrate.clock import to_datetime
 from sagebrush.substrate.identity.policy import Context
 from sagebrush.substrate.identity.principal import Principal
 
+_RESOURCE_TAG = ":resourcetag/"
 #: What a caller of ``authorize`` may give as the value of a condition key.
 ContextValue = str | bool | int | float | Iterable[str]
 
@@ -63,6 +64,36 @@ def of_request(*, now_us: int, region: str, account: str, source_ip: str) -> dic
     if source_ip:
         context["aws:sourceip"] = (source_ip,)
     return context
+
+
+class WithResourceTags(Mapping[str, tuple[str, ...]]):
+    """A context that also knows ``aws:ResourceTag/<key>`` and a service's own spelling of it
+    (``sagemaker:ResourceTag/<key>``), and reads the resource's tags only when it is asked for one."""
+
+    def __init__(self, known: Context, read_tags: Callable[[], Mapping[str, str]]) -> None:
+        self._known = known
+        self._read_tags = read_tags
+        self._tags: dict[str, tuple[str, ...]] | None = None
+
+    def __getitem__(self, key: str) -> tuple[str, ...]:
+        if key in self._known:
+            return self._known[key]
+        _, found, tag = key.partition(_RESOURCE_TAG)
+        if not found:
+            raise KeyError(key)
+        return self._all_tags()[tag]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._known
+        yield from (f"aws{_RESOURCE_TAG}{key}" for key in self._all_tags())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _all_tags(self) -> dict[str, tuple[str, ...]]:
+        if self._tags is None:
+            self._tags = {key.lower(): (value,) for key, value in self._read_tags().items()}
+        return self._tags
 
 
 def merged(*parts: Context) -> Context:

@@ -52,14 +52,8 @@ def new_entity(account: str, kind: str, name: str, path: str, now_us: int, **mem
 
 
 def add(tx: Connection, entity: Entity) -> None:
-    """Insert it. Raises ``EntityAlreadyExists``; names differ by more than case."""
-    taken = select(iam_entities.c.arn).where(
-        iam_entities.c.account == entity.account,
-        iam_entities.c.kind == entity.kind,
-        iam_entities.c.name_key == entity.name.lower(),
-    )
-    if tx.execute(taken).first() is not None:
-        raise already_exists(f"{entity.kind.capitalize()} with name {entity.name} already exists.")
+    """Insert it. Raises ``EntityAlreadyExists``."""
+    require_free(tx, entity)
     is_role = entity.kind == ROLE
     tx.execute(
         insert(iam_entities).values(
@@ -78,6 +72,17 @@ def add(tx: Connection, entity: Entity) -> None:
             trust_policy=entity.trust_policy if is_role else None,
         )
     )
+
+
+def require_free(connection: Connection, entity: Entity) -> None:
+    """Raises ``EntityAlreadyExists`` when its name is taken; names differ by more than case."""
+    taken = select(iam_entities.c.arn).where(
+        iam_entities.c.account == entity.account,
+        iam_entities.c.kind == entity.kind,
+        iam_entities.c.name_key == entity.name.lower(),
+    )
+    if connection.execute(taken).first() is not None:
+        raise already_exists(f"{entity.kind.capitalize()} with name {entity.name} already exists.")
 
 
 def find(connection: Connection, account: str, kind: str, name: str) -> Entity:

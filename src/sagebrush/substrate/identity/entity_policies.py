@@ -82,7 +82,10 @@ def documents(connection: Connection, entity: Entity) -> list[tuple[Source, str]
 
 
 def _own_documents(connection: Connection, entity: Entity) -> list[tuple[Source, str]]:
-    found = [(Source(name, entity.kind), document) for name, document in all_inline(connection, entity).items()]
+    found = [
+        (Source(name, entity.kind, owner=entity.arn), document)
+        for name, document in all_inline(connection, entity).items()
+    ]
     for arn in attached(connection, entity):
         document = managed.document_of(connection, arn)
         if document is not None:
@@ -93,7 +96,7 @@ def _own_documents(connection: Connection, entity: Entity) -> list[tuple[Source,
 def source_of(policy_arn: str) -> Source:
     """What a simulation calls a managed policy."""
     kind = "aws-managed" if policy_arn.startswith(ARN_PREFIX) else "user-managed"
-    return Source(policy_arn.rsplit("/", 1)[-1], kind)
+    return Source(policy_arn.rsplit("/", 1)[-1], kind, arn=policy_arn)
 
 
 def _inline(entity: Entity, name: str) -> ColumnElement[bool]:

@@ -9,13 +9,13 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from sagebrush.substrate.clock import Clock
-from sagebrush.substrate.errors import CallerError, access_denied
-from sagebrush.substrate.identity import access_keys, context, entities, sessions, versions
+from sagebrush.substrate.identity import access_keys, context, denials, entities, managed, sessions, versions
 from sagebrush.substrate.identity.authentication import Authenticator, Secret
 from sagebrush.substrate.identity.aws_managed import ADMINISTRATOR, aws_managed_policies
 from sagebrush.substrate.identity.context import ContextValue
 from sagebrush.substrate.identity.entities import Entity
 from sagebrush.substrate.identity.iam_errors import no_such_entity
+from sagebrush.substrate.identity.key_uses import KeyUses
 from sagebrush.substrate.identity.keys import PlatformKeys
 from sagebrush.substrate.identity.policy import (
     Caller,
@@ -35,8 +35,10 @@ from sagebrush.substrate.identity.standing import Standing, StandingCache, compi
 from sagebrush.substrate.settings import Settings
 from sagebrush.substrate.store import Store
 
-#: Services that say ``AccessDenied`` with 403; the JSON services say ``AccessDeniedException`` with 400.
-_QUERY_SERVICES = frozenset({"s3", "iam", "sts", "cloudwatch", "autoscaling", "ec2", "sns", "sqs"})
+#: Condition keys of a request, or what makes them when a policy asks.
+RequestKeys = Mapping[str, ContextValue] | Callable[[], Mapping[str, ContextValue]]
+#: Reads the resource's tags when a condition asks for one.
+ResourceTags = Callable[[], Mapping[str, str]]
 T = TypeVar("T")
 
 
@@ -57,6 +59,7 @@ class Identity:
             [(Source("AdministratorAccess", "aws-managed"), aws_managed_policies()[ADMINISTRATOR].document)]
         )
         self._authenticator = Authenticator(self.keys, self._standings, clock)
+        self.key_uses = KeyUses(store, clock)
 
     # --- who calls -----------------------------------------------------------------------------------------------
 
@@ -122,15 +125,18 @@ class Identity:
         resource_arn: str,
         *,
         source_ip: str = "",
-        context: Mapping[str, ContextValue] | None = None,
+        context: RequestKeys | None = None,
+        resource_tags: ResourceTags | None = None,
         resource_policies: Sequence[Document] = (),
         resource_must_grant: bool = False,
+        request_id: str = "",
     ) -> None:
         """Return when the principal's policies allow ``action`` on ``resource_arn``; else raise AccessDenied.
 
-        ``context`` are further condition keys of the request. ``resource_policies`` are those of the resource (a
-        role's trust policy, a bucket policy); with ``resource_must_grant`` they have to name the caller or its account
-        (assuming a role).
+        ``context`` are further condition keys of the request, ``resource_tags`` reads the resource's tags; both are
+        asked only when a policy does. ``resource_policies`` are those of the resource (a role's trust policy, a bucket
+        policy); with ``resource_must_grant`` they have to name the caller or its account (assuming a role). The log
+        gets what would have to change, under ``request_id``.
         """
         if (principal.operator or principal.service) and not resource_policies and not principal.session_policies:
             return
@@ -140,11 +146,17 @@ class Identity:
             resource_arn,
             source_ip=source_ip,
             context=context,
+            resource_tags=resource_tags,
             resource_policies=resource_policies,
             resource_must_grant=resource_must_grant,
         )
-        if not decision.allowed:
-            raise denied(principal, action, resource_arn, decision)
+        if decision.allowed:
+            return
+        known = self.request_context(principal, source_ip=source_ip, further=context, resource_tags=resource_tags)
+        by = denials.denying(self.layers(principal), decision, action, resource_arn, known)
+        error = denials.denied(principal, action, resource_arn, decision, by)
+        denials.record(request_id, error, denials.mending(principal, action, resource_arn, decision, known))
+        raise error
 
     def decide(
         self,
@@ -153,7 +165,8 @@ class Identity:
         resource_arn: str,
         *,
         source_ip: str = "",
-        context: Mapping[str, ContextValue] | None = None,
+        context: RequestKeys | None = None,
+        resource_tags: ResourceTags | None = None,
         resource_policies: Sequence[Document] = (),
         resource_must_grant: bool = False,
     ) -> Decision:
@@ -164,7 +177,9 @@ class Identity:
                 self.layers(principal),
                 action,
                 resource_arn,
-                lambda: self.request_context(principal, source_ip=source_ip, further=context),
+                lambda: self.request_context(
+                    principal, source_ip=source_ip, further=context, resource_tags=resource_tags
+                ),
                 caller=caller_of(principal),
                 resource_policies=resource_policies,
                 resource_must_grant=resource_must_grant,
@@ -184,11 +199,17 @@ class Identity:
         return Layers(standing.identity, standing.boundary, session)
 
     def request_context(
-        self, principal: Principal, *, source_ip: str = "", further: Mapping[str, ContextValue] | None = None
+        self,
+        principal: Principal,
+        *,
+        source_ip: str = "",
+        further: RequestKeys | None = None,
+        resource_tags: ResourceTags | None = None,
     ) -> Context:
         """The condition keys of a request of ``principal``, with those the caller of ``authorize`` adds."""
+        added = further() if callable(further) else further
         entity = None if principal.operator or principal.service else self._standing_of(principal).entity
-        return context.merged(
+        known = context.merged(
             context.of_request(
                 now_us=self._clock.now_us(),
                 region=self._settings.region,
@@ -196,8 +217,9 @@ class Identity:
                 source_ip=source_ip,
             ),
             context.of_principal(principal, entity.tags if entity is not None else {}),
-            context.normalized(further or {}),
+            context.normalized(added or {}),
         )
+        return known if resource_tags is None else context.WithResourceTags(known, resource_tags)
 
     def role_trusts(self, role_arn: str, service: str = "sagemaker.amazonaws.com") -> bool:
         """Whether the role's trust policy lets ``service`` assume it; False when there is no such role."""
@@ -210,6 +232,15 @@ class Identity:
     def entity(self, arn: str) -> Entity | None:
         """The role or user with this ARN, as the store has it now."""
         return self._store.read(lambda connection: entities.find_by_arn(connection, arn))
+
+    def tags_of(self, arn: str) -> Mapping[str, str]:
+        """The tags of the role, user or policy with this ARN; none where there is no such thing."""
+
+        def read(connection: Connection) -> Mapping[str, str]:
+            found = entities.find_by_arn(connection, arn)
+            return found.tags if found is not None else managed.tags_of(connection, arn)
+
+        return self._store.read(read)
 
     def role(self, role_arn: str) -> Entity:
         """The role with this ARN. Raises CallerError ``NoSuchEntity``."""
@@ -275,15 +306,3 @@ _NOBODY = Standing(None, PolicySet(()))
 def caller_of(principal: Principal) -> Caller:
     """The principal as resource policies name it."""
     return Caller(principal.arn, principal.account, principal.role_arn, principal.service)
-
-
-def denied(principal: Principal, action: str, resource_arn: str, decision: Decision) -> CallerError:
-    """AccessDenied in AWS's words, with the code of the action's service."""
-    message = (
-        f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource_arn} "
-        f"{decision.because(action)}"
-    )
-    # No service has an operation PassRole: it is asked for by JSON services that are handed a role.
-    if action.partition(":")[0].lower() in _QUERY_SERVICES and action != "iam:PassRole":
-        return access_denied(message, code="AccessDenied", status=403)
-    return access_denied(message)

@@ -117,6 +117,12 @@ def document_of(connection: Connection, arn: str) -> str | None:
     ).scalar()
 
 
+def tags_of(connection: Connection, arn: str) -> Mapping[str, str]:
+    """The tags of one of the account's own policies; none for anything else."""
+    tags = connection.execute(select(iam_policies.c.tags).where(iam_policies.c.arn == arn)).scalar()
+    return {} if tags is None else json.loads(tags)
+
+
 def own(connection: Connection, account: str) -> list[ManagedPolicy]:
     """The account's own policies by ARN."""
     chosen = select(iam_policies).where(iam_policies.c.account == account).order_by(iam_policies.c.arn)

@@ -93,6 +93,9 @@ iam_access_keys = Table(
     Column("key_id", String(16), nullable=False),
     Column("secret", LargeBinary, nullable=False),
     Column("created_us", BigInteger, nullable=False),
+    # The last use that was written (key_uses.py).
+    Column("used_us", BigInteger),
+    Column("used_service", String(64)),
     Index("ix_iam_access_keys_user", "user_arn"),
 )
 

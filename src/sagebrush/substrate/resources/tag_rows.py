@@ -11,10 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, bindparam, delete, insert, select
 
 from sagebrush.substrate.errors import validation
-from sagebrush.substrate.resources.tables import tags
+from sagebrush.substrate.resources.tables import resources, tags
 
 LIMIT = 50
 _OF = select(tags.c.key, tags.c.value).where(tags.c.resource_id == bindparam("of")).order_by(tags.c.key)
+_OF_ARN = (
+    select(tags.c.key, tags.c.value)
+    .select_from(tags.join(resources, tags.c.resource_id == resources.c.id))
+    .where(resources.c.arn == bindparam("arn"), resources.c.deleted_us.is_(None))
+)
 _INSERT = insert(tags)
 
 
@@ -31,6 +36,11 @@ def check_tags(pairs: Sequence[Mapping[str, str]]) -> None:
 def tags_of(connection: Connection, resource_id: str) -> list[dict[str, str]]:
     """All tags as ``{"Key": ..., "Value": ...}``, by key."""
     return [{"Key": key, "Value": value} for key, value in connection.execute(_OF, {"of": resource_id})]
+
+
+def tags_of_arn(connection: Connection, arn: str) -> dict[str, str]:
+    """The tags of the living resource with this ARN; none where there is no such resource."""
+    return {row.key: row.value for row in connection.execute(_OF_ARN, {"arn": arn})}
 
 
 def put_tags(tx: Connection, resource_id: str, pairs: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:

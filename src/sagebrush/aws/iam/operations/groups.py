@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from sagebrush.aws.iam import paging, views
 from sagebrush.substrate.calls import Call
-from sagebrush.substrate.identity import entities, groups
+from sagebrush.substrate.identity import entities, groups, renaming
 from sagebrush.substrate.identity.entities import GROUP, USER, Entity
 
 
@@ -50,6 +50,14 @@ def list_groups(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         )
     )
     return {"Groups": [views.group(group) for group in found], **more}
+
+
+def update_group(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Rename or move a group, its users and policies included. Raises NoSuchEntity, EntityAlreadyExists."""
+    call.platform.identity.change(
+        lambda tx: renaming.rename(tx, _group(tx, call, request), request.get("NewGroupName"), request.get("NewPath"))
+    )
+    return {}
 
 
 def delete_group(call: Call, request: dict[str, Any]) -> dict[str, Any]:

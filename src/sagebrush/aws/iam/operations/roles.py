@@ -11,6 +11,7 @@ from sagebrush.aws.iam.operations.tags import read_tags
 from sagebrush.substrate.calls import Call
 from sagebrush.substrate.identity import entities, managed
 from sagebrush.substrate.identity.entities import DEFAULT_SESSION_SECONDS, ROLE, Entity
+from sagebrush.substrate.identity.iam_errors import invalid_input
 
 
 def create_role(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -73,6 +74,24 @@ def update_role(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     }
     call.platform.identity.change(lambda tx: entities.change(tx, find(tx, call, request), **columns))
     return {}
+
+
+def update_role_description(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Set the description alone; the role then. Raises NoSuchEntity."""
+
+    def write(tx: Connection) -> Entity:
+        entities.change(tx, find(tx, call, request), description=request["Description"])
+        return find(tx, call, request)
+
+    return {"Role": views.role(call.platform.identity.change(write), whole=True)}
+
+
+def create_service_linked_role(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Refused: the services that have such roles are AWS's own. Raises InvalidInput."""
+    raise invalid_input(
+        f"Service-linked roles belong to AWS services; {request['AWSServiceName']} needs none on Sagebrush, which acts "
+        "for itself. Create a role that trusts the service instead (CreateRole)."
+    )
 
 
 def update_assume_role_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:

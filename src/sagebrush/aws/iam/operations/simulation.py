@@ -56,6 +56,24 @@ def simulate_custom_policy(call: Call, request: dict[str, Any]) -> dict[str, Any
     return _simulate(call, request, layers, {}, Caller(account=call.account))
 
 
+def get_context_keys_for_custom_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """The condition keys that the policies of the request ask for. Raises InvalidInput."""
+    return {"ContextKeyNames": _keys_of(_inputs("PolicyInputList", request))}
+
+
+def get_context_keys_for_principal_policy(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """The condition keys that a principal's policies and those of the request ask for. Raises NoSuchEntity."""
+    own = call.platform.identity.layers(_source(call, request["PolicySourceArn"])).identity
+    return {"ContextKeyNames": _keys_of([*own.policies, *_inputs("PolicyInputList", request)])}
+
+
+def _keys_of(policies: Iterable[Policy]) -> list[str]:
+    """Each once, however it is spelled: condition keys have no case."""
+    statements = [statement for policy in policies for statement in policy.document.statements]
+    named = {key.lower(): key for statement in reversed(statements) for key in reversed(statement.keys)}
+    return [named[key] for key in sorted(named)]
+
+
 def _source(call: Call, arn: str) -> Principal:
     try:
         parsed = parse_arn(arn)

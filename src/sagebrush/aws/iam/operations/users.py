@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 from sagebrush.aws.iam import paging, views
 from sagebrush.aws.iam.operations.tags import read_tags
 from sagebrush.substrate.calls import Call
-from sagebrush.substrate.identity import access_keys, entities, managed
+from sagebrush.substrate.identity import access_keys, entities, key_uses, managed, renaming
 from sagebrush.substrate.identity.access_keys import AccessKey
 from sagebrush.substrate.identity.entities import USER, Entity
-from sagebrush.substrate.identity.iam_errors import validation_error
+from sagebrush.substrate.identity.iam_errors import no_such_entity, validation_error
+from sagebrush.substrate.identity.key_uses import KeyUse
 
 
 def create_user(call: Call, request: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +64,14 @@ def list_users(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     return {"Users": [views.user(user, whole=False) for user in users], **more}
 
 
+def update_user(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """Rename or move a user, keys, groups and policies included. Raises NoSuchEntity, EntityAlreadyExists."""
+    call.platform.identity.change(
+        lambda tx: renaming.rename(tx, find(tx, call, request), request.get("NewUserName"), request.get("NewPath"))
+    )
+    return {}
+
+
 def delete_user(call: Call, request: dict[str, Any]) -> dict[str, Any]:
     """Delete a user without policies and keys. Raises NoSuchEntity, DeleteConflict."""
     call.platform.identity.change(lambda tx: entities.remove(tx, find(tx, call, request)))
@@ -100,6 +109,26 @@ def update_access_key(call: Call, request: dict[str, Any]) -> dict[str, Any]:
         lambda tx: access_keys.set_active(tx, find(tx, call, request), request["AccessKeyId"], active)
     )
     return {}
+
+
+def get_access_key_last_used(call: Call, request: dict[str, Any]) -> dict[str, Any]:
+    """When and for which service a key was last used, up to a minute ago. Raises NoSuchEntity."""
+    call.platform.identity.key_uses.write()
+    access_key_id = request["AccessKeyId"]
+
+    def read(connection: Connection) -> tuple[str, KeyUse | None]:
+        key = access_keys.find(connection, access_key_id)
+        user = entities.find_by_arn(connection, key.user_arn) if key is not None else None
+        if user is None or user.account != call.account:
+            raise no_such_entity(f"The Access Key with id {access_key_id} cannot be found.")
+        return user.name, key_uses.last_use(connection, access_key_id)
+
+    name, use = call.platform.store.read(read)
+    # AWS says N/A, and gives no date, of a key that nobody has used yet.
+    shown: dict[str, Any] = {"ServiceName": "N/A", "Region": "N/A"}
+    if use is not None:
+        shown = {"LastUsedDate": views.moment(use.used_us), "ServiceName": use.service, "Region": call.region}
+    return {"UserName": name, "AccessKeyLastUsed": shown}
 
 
 def delete_access_key(call: Call, request: dict[str, Any]) -> dict[str, Any]:

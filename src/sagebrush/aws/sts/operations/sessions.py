@@ -9,9 +9,9 @@ from sagebrush.substrate.calls import Call
 from sagebrush.substrate.errors import CallerError, access_denied
 from sagebrush.substrate.identity import managed
 from sagebrush.substrate.identity.context import ContextValue
+from sagebrush.substrate.identity.denials import denied
 from sagebrush.substrate.identity.entities import ROLE, Entity
 from sagebrush.substrate.identity.iam_errors import validation_error
-from sagebrush.substrate.identity.identity import denied
 from sagebrush.substrate.identity.policy import Decision, Effect, Kind, Layer, parse_document
 from sagebrush.substrate.identity.principal import Principal, TemporaryCredentials
 
@@ -103,6 +103,7 @@ def _authorize(call: Call, role: Entity, request: Mapping[str, Any]) -> None:
             context=context,
             resource_policies=(trust,),
             resource_must_grant=True,
+            request_id=call.request_id,
         )
 
 

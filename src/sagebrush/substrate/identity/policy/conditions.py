@@ -54,10 +54,11 @@ class Condition:
         return any(self._satisfies(value, context) for value in values)
 
     def _holds_without_key(self) -> bool:
-        # ForAllValues is true of no values at all, ForAnyValue false; there IfExists changes nothing.
-        if self.quantifier:
-            return self.quantifier == _FOR_ALL
-        return self.negated or self.if_exists
+        # IfExists makes any operator true, also one with a set operator. An empty set is a missing key:
+        # ForAllValues is true of it, ForAnyValue false, negated or not.
+        if self.if_exists:
+            return True
+        return self.quantifier == _FOR_ALL if self.quantifier else self.negated
 
     def _satisfies(self, value: str, context: Context) -> bool:
         matched = any(self.comparison.matches(value, operand, context) for operand in self.operands)

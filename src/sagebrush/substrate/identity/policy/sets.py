@@ -31,10 +31,15 @@ class Effect(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a document came from: what SourcePolicyId and SourcePolicyType of a simulation say."""
+    """Where a document came from: what SourcePolicyId and SourcePolicyType of a simulation say.
+
+    ``arn`` is a managed policy's, ``owner`` the ARN of the role, user or group that an inline policy is part of.
+    """
 
     name: str
     kind: str
+    arn: str = ""
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
