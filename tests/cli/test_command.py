@@ -91,6 +91,18 @@ def test_open_authentication_is_refused_beyond_loopback(tmp_path: Path) -> None:
     assert "loopback only" in result.stderr
 
 
+def test_plain_http_leaves_loopback_only_when_told_to(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "::", "192.0.2.1"):
+        result = sagebrush("up", "--detach", "--host", host, data_dir=tmp_path)
+        assert result.returncode == 1
+        assert "in the clear" in result.stderr
+        assert "--insecure-listen" in result.stderr
+    # An address that no machine has: the next obstacle is met, nothing is opened to the network.
+    told = sagebrush("up", "--detach", "--host", "192.0.2.1", "--insecure-listen", "true", data_dir=tmp_path)
+    assert told.returncode == 1
+    assert "Cannot listen on 192.0.2.1" in told.stderr
+
+
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
     command = f"{SAGEBRUSH} config --data-dir {tmp_path} | head -1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

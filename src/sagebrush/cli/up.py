@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import os
 import shlex
 import subprocess
@@ -19,7 +20,7 @@ from sagebrush.substrate.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, only=("host", "port", "auth", "region", "isolation", "log_level"))
+    add_settings(parser, only=("host", "insecure_listen", "port", "auth", "region", "isolation", "log_level"))
     parser.add_argument("--detach", "-d", action="store_true", help="go to the background when ready")
 
 
@@ -36,11 +37,29 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _check_exposure(settings: Settings) -> None:
-    if settings.auth == "open" and settings.host not in ("127.0.0.1", "localhost", "::1"):
+    if _is_loopback(settings.host):
+        return
+    if settings.auth == "open":
         raise CallerError(
             "InvalidSetting",
             f"auth = open takes any credentials as the administrator's: for loopback only, not for {settings.host}.",
         )
+    if not settings.insecure_listen:
+        raise CallerError(
+            "InvalidSetting",
+            f"host = {settings.host} would send data, logs and session tokens over the network in the clear: Sagebrush "
+            "speaks plain http. Put a proxy that speaks TLS in front of 127.0.0.1, or, in a network that you trust, "
+            "say --insecure-listen true.",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _foreground(settings: Settings, flags: dict[str, Any], environ: Mapping[str, str], place: str) -> int:

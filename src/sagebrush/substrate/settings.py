@@ -39,6 +39,9 @@ class Settings:
 
     data_dir: Path = _setting(Path("~/.sagebrush"), "where everything the platform keeps lies")
     host: str = _setting("127.0.0.1", "address the one URL listens on")
+    insecure_listen: bool = _setting(
+        False, "listen on another address than loopback although everything goes over the network in the clear"
+    )
     port: int = _setting(4600, "port of the one URL", most=65535)
     account: str = _setting("123456789012", "the AWS account number that leads every ARN", form=r"\d{12}")
     region: str = _setting(
