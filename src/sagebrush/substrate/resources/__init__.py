@@ -9,7 +9,7 @@ from sagebrush.substrate.resources.checking import check
 from sagebrush.substrate.resources.history import transitions_of
 from sagebrush.substrate.resources.lease import Conflict, Lease, LeaseLost
 from sagebrush.substrate.resources.listing import page
-from sagebrush.substrate.resources.plain import plain_operations
+from sagebrush.substrate.resources.plain import described, echo, plain_operations, plain_resource_arns
 from sagebrush.substrate.resources.resource import IllegalTransition, ListSpec, Resource, Row, StateMachine
 from sagebrush.substrate.resources.rows import fetch, fetch_by_arn, fetch_by_id, find
 from sagebrush.substrate.resources.tag_rows import check_tags, put_tags, remove_tags, tags_of
@@ -28,6 +28,8 @@ __all__ = [
     "answered",
     "check",
     "check_tags",
+    "described",
+    "echo",
     "fetch",
     "fetch_by_arn",
     "fetch_by_id",
@@ -35,6 +37,7 @@ __all__ = [
     "insert",
     "page",
     "plain_operations",
+    "plain_resource_arns",
     "put_tags",
     "remove_tags",
     "soft_delete",

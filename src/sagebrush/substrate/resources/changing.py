@@ -209,7 +209,7 @@ def _record(
 ) -> None:
     """The outbox event and the meter row of a transition."""
     metering.measure(tx, resource, row, secondary, now_us)
-    if resource.describe is None:
+    if resource.describe is None or not resource.emits:
         return
     emit(
         tx,

@@ -25,6 +25,8 @@ def check(resource: Resource) -> None:
             _need(resource, describe.output_shape, resource.status_member)
             _check_states(resource, describe.output_shape.members[resource.status_member])
     _operation(resource, model, resource.operation("Delete"))
+    if (update := _operation(resource, model, resource.update)) is not None:
+        _need(resource, update.input_shape, resource.name_member)
     if resource.listing is not None:
         _check_listing(resource, model, resource.listing)
 

@@ -28,6 +28,8 @@ _TIME_FILTERS = {
     "CreationTimeBefore": ("created_us", "before"),
     "LastModifiedTimeAfter": ("modified_us", "after"),
     "LastModifiedTimeBefore": ("modified_us", "before"),
+    "ModifiedTimeAfter": ("modified_us", "after"),
+    "ModifiedTimeBefore": ("modified_us", "before"),
 }
 
 

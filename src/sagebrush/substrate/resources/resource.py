@@ -97,7 +97,8 @@ class Resource:
     where nothing is; it is asked at every transition. ``status_member`` is empty where the noun has no states.
     ``arn_path`` makes the last part of the ARN from name and parent where it is not ``<kind>/[<parent>/]<name>``.
     ``create``, ``describe_operation`` and ``delete`` name the operations where they are not verb + noun; None means
-    that there is no such operation.
+    that there is no such operation. Most nouns cannot be updated, so ``update`` has to be named. ``emits`` is False for
+    nouns of whose changes EventBridge hears nothing.
     """
 
     service: str
@@ -118,6 +119,8 @@ class Resource:
     create: str | None = ""
     describe_operation: str | None = ""
     delete: str | None = ""
+    update: str | None = None
+    emits: bool = True
 
     @property
     def detail_type(self) -> str:
