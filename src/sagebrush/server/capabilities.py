@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sagebrush import inference, studio, training
+from sagebrush import inference, lineage, studio, training
 from sagebrush.aws import cloudwatch, iam, logs, sts
 from sagebrush.substrate.calls import Capability, Registry, Service
 from sagebrush.substrate.resources.tagging import TAG_OPERATIONS, tagged_resource
@@ -30,6 +30,7 @@ CAPABILITIES: Final[tuple[Capability, ...]] = (
     EVERY_NOUN,
     training.CAPABILITY,
     inference.CAPABILITY,
+    lineage.CAPABILITY,
     studio.CAPABILITY,
 )
 

@@ -30,6 +30,8 @@ _TIME_FILTERS = {
     "LastModifiedTimeBefore": ("modified_us", "before"),
     "ModifiedTimeAfter": ("modified_us", "after"),
     "ModifiedTimeBefore": ("modified_us", "before"),
+    "CreatedAfter": ("created_us", "after"),
+    "CreatedBefore": ("created_us", "before"),
 }
 
 

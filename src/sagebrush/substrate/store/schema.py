@@ -56,6 +56,7 @@ STATE = Schema(
         "sagebrush.substrate.telemetry.tables",
         "sagebrush.training.tables",
         "sagebrush.inference.tables",
+        "sagebrush.lineage.tables",
     ),
 )
 #: The index of the object store; a database of its own, because another process writes it.
