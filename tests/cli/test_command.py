@@ -97,6 +97,7 @@ def test_plain_http_leaves_loopback_only_when_told_to(tmp_path: Path) -> None:
         assert result.returncode == 1
         assert "in the clear" in result.stderr
         assert "--insecure-listen" in result.stderr
+        assert "--tls own" in result.stderr
     # An address that no machine has: the next obstacle is met, nothing is opened to the network.
     told = sagebrush("up", "--detach", "--host", "192.0.2.1", "--insecure-listen", "true", data_dir=tmp_path)
     assert told.returncode == 1

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from sagebrush.cli.finding import load_settings
 from sagebrush.cli.spelling import command
+from sagebrush.server import tls
 from sagebrush.server.data_directory import DataDirectory
 from sagebrush.server.flags import add_settings, given
 from sagebrush.substrate.errors import CallerError
@@ -20,7 +22,8 @@ from sagebrush.substrate.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings(parser, only=("host", "insecure_listen", "port", "auth", "region", "isolation", "log_level"))
+    add_settings(parser, only=("host", "port", "tls", "tls_hosts", "insecure_listen"))
+    add_settings(parser, only=("auth", "region", "isolation", "log_level"))
     parser.add_argument("--detach", "-d", action="store_true", help="go to the background when ready")
 
 
@@ -31,6 +34,7 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     place = f" --data-dir {shlex.quote(str(settings.data_dir))}" if "data_dir" in flags else ""
     flags["data_dir"] = settings.data_dir
     _check_exposure(settings)
+    tls.check(settings)
     DataDirectory(settings.data_dir).prepare()
     begin = _detached if arguments.detach else _foreground
     return begin(settings, flags, environ, place)
@@ -44,12 +48,11 @@ def _check_exposure(settings: Settings) -> None:
             "InvalidSetting",
             f"auth = open takes any credentials as the administrator's: for loopback only, not for {settings.host}.",
         )
-    if not settings.insecure_listen:
+    if settings.tls == "off" and not settings.insecure_listen:
         raise CallerError(
             "InvalidSetting",
-            f"host = {settings.host} would send data, logs and session tokens over the network in the clear: Sagebrush "
-            "speaks plain http. Put a proxy that speaks TLS in front of 127.0.0.1, or, in a network that you trust, "
-            "say --insecure-listen true.",
+            f"host = {settings.host} would send data, logs and session tokens over the network in the clear. Say "
+            "--tls own (or files), or, in a network that you trust, --insecure-listen true.",
         )
 
 
@@ -117,6 +120,10 @@ def _announce(url: str, settings: Settings, place: str, how_to_stop: str) -> Non
     print(f"  data       {settings.data_dir}")
     print(f"  use it     {command()} exec{place} -- python your_script.py")
     print(f'  or         eval "$({command()} env{place})"')
+    if settings.tls != "off":
+        authority = DataDirectory(settings.data_dir).keys / "server-ca.pem"
+        trust = f", which trust {authority}" if settings.tls == "own" else ""
+        print(f"  elsewhere  {tls.address_of(settings, urlsplit(url).port or 443)} for other machines{trust}")
     if settings.auth == "open":
         print("  auth       open: any credentials are taken as the administrator's")
     print(f"  {how_to_stop}", flush=True)

@@ -9,6 +9,7 @@ from typing import Final
 from sagebrush.planes.control.app import ControlApp
 from sagebrush.planes.control.internal import InternalPages
 from sagebrush.planes.control.requests import RequestHandler
+from sagebrush.server import tls
 from sagebrush.server.ballast import Ballast
 from sagebrush.server.capabilities import CAPABILITIES, SERVED_SERVICES
 from sagebrush.server.composition import open_platform
@@ -63,6 +64,7 @@ def main() -> None:
     wait_for_predecessor("control", clock)
     directory = DataDirectory(settings.data_dir)
     ensure_certificates(directory.keys, aws_regions(), to_datetime(clock.now_us()))
+    tls.ensure(settings, to_datetime(clock.now_us()))
     ballast = Ballast(directory.run / "ballast")
     ballast.start()
     with open_platform(settings, clock) as platform:

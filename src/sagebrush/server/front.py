@@ -20,6 +20,7 @@ from sagebrush.planes.front.door import FrontDoor
 from sagebrush.planes.front.invocations.service import Rules
 from sagebrush.server.data_directory import CONTROL_SOCKET, OBJECTS_SOCKET
 from sagebrush.server.process import Start, begin, run, settle
+from sagebrush.server.tls import certificate_files
 from sagebrush.substrate.clock import SystemClock
 from sagebrush.substrate.front_door import ENCLOSED_SOCKET, PAGE_SOCKET, SNAPSHOT
 from sagebrush.substrate.settings import Settings
@@ -28,12 +29,12 @@ from sagebrush.substrate.settings import Settings
 FRONT_SOCKET: Final = Path("run/front.sock")
 
 
-class StsContext:
-    """The TLS of the STS names, from the certificate that the control plane keeps; read again when it was renewed."""
+class CertificateContext:
+    """TLS with a certificate that somebody else keeps; read again when it was renewed."""
 
-    def __init__(self, keys: Path):
-        self._certificate = keys / "sts.pem"
-        self._key = keys / "sts.key"
+    def __init__(self, certificate: Path, key: Path):
+        self._certificate = certificate
+        self._key = key
         self._made_for = 0
         self._context: ssl.SSLContext | None = None
 
@@ -43,9 +44,22 @@ class StsContext:
         if self._context is None or version != self._made_for:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self._certificate, self._key)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.set_alpn_protocols(["http/1.1"])
             self._context, self._made_for = context, version
         return self._context
+
+
+def sts_context(keys: Path) -> CertificateContext:
+    """The TLS of the STS names, from the certificate that the control plane keeps."""
+    return CertificateContext(keys / "sts.pem", keys / "sts.key")
+
+
+def server_tls(settings: Settings) -> CertificateContext | None:
+    """The TLS of the one URL; None where it speaks plain http."""
+    if settings.tls == "off":
+        return None
+    return CertificateContext(*certificate_files(settings))
 
 
 def listen(path: Path, mode: int, other: Path | None = None) -> socket.socket:
@@ -85,7 +99,10 @@ async def serve(start: Start) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     door = FrontDoor(
-        control=CONTROL_SOCKET, objects=OBJECTS_SOCKET, tls_context=StsContext(start.settings.data_dir / "keys")
+        control=CONTROL_SOCKET,
+        objects=OBJECTS_SOCKET,
+        tls_context=sts_context(start.settings.data_dir / "keys"),
+        server_tls=server_tls(start.settings),
     )
     assert start.listen_fd is not None
     await door.serve_invocations(

@@ -42,6 +42,14 @@ class Settings:
     insecure_listen: bool = _setting(
         False, "listen on another address than loopback although everything goes over the network in the clear"
     )
+    tls: str = _setting(
+        "off",
+        "the one URL by https for other machines: 'own' has an authority made for it, 'files' takes a certificate",
+        ("off", "own", "files"),
+    )
+    tls_hosts: str = _setting("", "for tls = own: names and addresses of this host, commas between; empty: its name")
+    tls_certificate: str = _setting("", "for tls = files: PEM file of the certificate and what leads to its root")
+    tls_key: str = _setting("", "for tls = files: PEM file of its private key")
     port: int = _setting(4600, "port of the one URL", most=65535)
     account: str = _setting("123456789012", "the AWS account number that leads every ARN", form=r"\d{12}")
     region: str = _setting(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sagebrush.planes.front.chaining import chain_credentials, chained_proxy
-from sagebrush.server.front import StsContext
+from sagebrush.server.front import sts_context
 from sagebrush.substrate.identity.certificates import Certificates, aws_regions, ensure_certificates
 from tests.planes.front.running import RawClient, RunningFront
 
@@ -25,7 +25,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def front(start_front: Callable[..., RunningFront], certificates: Certificates) -> RunningFront:
-    return start_front(StsContext(certificates.leaf_pem.parent))
+    return start_front(sts_context(certificates.leaf_pem.parent))
 
 
 def connect(front: RunningFront, target: str, *headers: str) -> tuple[RawClient, int, bytes]:

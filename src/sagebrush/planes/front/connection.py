@@ -73,12 +73,21 @@ class ClientExchange(Protocol):
 class ClientConnection(asyncio.Protocol):
     """The server side of one client connection, plain or inside the TLS of the CONNECT proxy.
 
-    ``plane`` fixes the plane of every request (inside the proxy's TLS); otherwise each head decides. Pipelined
+    ``plane`` fixes the plane of every request (inside the proxy's TLS); otherwise each head decides. ``secured``: the
+    bytes come out of TLS. Where the platform has a certificate, other machines must use it. Pipelined
     requests are answered in order because the next head is looked at only after the exchange before it. ``enclosed``:
     the client is user code in a network of its own, which reaches the platform and nothing beyond it.
     """
 
-    def __init__(self, door: FrontDoor, *, plane: str | None = None, source_ip: bytes = b"", enclosed: bool = False):
+    def __init__(
+        self,
+        door: FrontDoor,
+        *,
+        plane: str | None = None,
+        source_ip: bytes = b"",
+        enclosed: bool = False,
+        secured: bool = False,
+    ):
         self.door = door
         self.limits = door.limits
         self.phase: Phase = "head"
@@ -86,6 +95,8 @@ class ClientConnection(asyncio.Protocol):
         self.enclosed = enclosed
         self.transport: asyncio.Transport
         self._plane = plane
+        self._secured = secured
+        self._must_secure = False
         self.now: Callable[[], float] = door.loop.time
         self._buffer = b""
         self.exchange: ClientExchange | None = None
@@ -111,6 +122,12 @@ class ClientConnection(asyncio.Protocol):
         except ValueError:
             return False
 
+    @property
+    def from_here(self) -> bool:
+        """Whether the client is on this machine, whichever of its addresses it calls: nobody else hears it."""
+        ours = self.transport.get_extra_info("sockname")
+        return self.from_loopback or (isinstance(ours, tuple) and str(ours[0]).encode() == self.source_ip)
+
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,6 +138,7 @@ class ClientConnection(asyncio.Protocol):
         if not self.source_ip:
             peer = transport.get_extra_info("peername")
             self.source_ip = str(peer[0]).encode() if isinstance(peer, tuple) else b"127.0.0.1"
+            self._must_secure = self.door.server_tls is not None and not self._secured and not self.from_here
         self.door.connections.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -160,7 +178,7 @@ class ClientConnection(asyncio.Protocol):
     @property
     def plain(self) -> bool:
         """Whether the socket carries the bytes as they are (no TLS)."""
-        return self._plane is None
+        return not self._secured
 
     @property
     def stalled(self) -> bool:
@@ -296,8 +314,12 @@ class ClientConnection(asyncio.Protocol):
                 self.answer(400, "BadRequest", f"The request is not readable: {error}.", shape=self._guess())
 
     def _begin(self, head: RequestHead) -> None:
+        if self._must_secure:
+            message = "This platform is reached by https from other machines: use https:// with its certificate."
+            self.answer(400, "BadRequest", message, shape=self._guess() if self._buffer else "s3")
+            return
         if head.method == b"CONNECT":
-            if self._plane is not None:
+            if self._secured:
                 self.answer(403, "Forbidden", "There is no CONNECT within TLS.", shape="json")
                 return
             self.door.proxy.begin(self, head)

@@ -26,7 +26,8 @@ class FrontDoor:
     """Accepts connections on listening sockets and serves them from the two planes.
 
     ``sockets`` are listening TCP sockets (the supervisor's, so that a restarted front door refuses nobody),
-    ``control`` and ``objects`` the planes' Unix socket paths. ``tls_context`` serves the CONNECT proxy's STS names.
+    ``control`` and ``objects`` the planes' Unix socket paths. ``tls_context`` serves the CONNECT proxy's STS names,
+    ``server_tls`` the one URL itself to other machines, which then get nothing in the clear.
     Without :meth:`serve_invocations` the control plane is asked for those too.
     """
 
@@ -37,6 +38,7 @@ class FrontDoor:
         objects: Path,
         limits: Limits | None = None,
         tls_context: Callable[[], ssl.SSLContext] | None = None,
+        server_tls: Callable[[], ssl.SSLContext] | None = None,
     ):
         self.loop = asyncio.get_running_loop()
         self.limits = limits or Limits()
@@ -48,6 +50,7 @@ class FrontDoor:
             OBJECTS: Backend(OBJECTS, objects, hold_seconds=hold),
         }
         self.invocations: Invocations | None = None
+        self.server_tls = server_tls
         self.proxy = ConnectProxy(self, tls_context)
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None

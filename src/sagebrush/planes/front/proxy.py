@@ -67,7 +67,8 @@ class ConnectProxy:
         self._keep(self._door.loop.create_task(self._serve(client, head, rest)))
 
     def begin_tls(self, client: ClientConnection) -> None:
-        """Take over a connection that begins with TLS: STS, for clients that ``sagebrush configure`` has told so."""
+        """Take over a connection that begins with TLS: the one URL where it has a certificate; else STS, for clients
+        that ``sagebrush configure`` has told so."""
         hello = client.hand_over()
         client.transport.pause_reading()
         self._keep(self._door.loop.create_task(self._serve_tls(client, hello)))
@@ -109,16 +110,18 @@ class ConnectProxy:
     async def _serve_tls(self, client: ClientConnection, hello: bytes) -> None:
         """TLS in this process, behind a tunnel: start_tls would know nothing of ``hello``, which was read already."""
         try:
-            if not client.from_loopback or self._tls_context is None:
+            server_tls = self._door.server_tls
+            make = server_tls or self._tls_context
+            if make is None or (server_tls is None and not client.from_loopback):
                 raise OSError("TLS is for STS, and for this machine alone")
             loop = self._door.loop
-            context = await loop.run_in_executor(None, self._tls_context)
+            context = await loop.run_in_executor(None, make)
             ours, theirs = socket.socketpair()
             _, far = await loop.create_connection(TunnelEnd, sock=ours)
             far.transport.write(hello)
             self._tunnels.add(join(client.transport, far))
             await loop.connect_accepted_socket(
-                lambda: self._inner(client),
+                lambda: self._inner(client) if server_tls is None else self._everything(client),
                 theirs,
                 ssl=context,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS,
@@ -129,7 +132,13 @@ class ConnectProxy:
 
     def _inner(self, client: ClientConnection) -> ClientConnection:
         """What is said within a client's TLS: to the control plane alone, from where the client is."""
-        return ClientConnection(self._door, plane=CONTROL, source_ip=client.source_ip, enclosed=client.enclosed)
+        return ClientConnection(
+            self._door, plane=CONTROL, source_ip=client.source_ip, enclosed=client.enclosed, secured=True
+        )
+
+    def _everything(self, client: ClientConnection) -> ClientConnection:
+        """What is said to the one URL by TLS: as without, from where the client is."""
+        return ClientConnection(self._door, source_ip=client.source_ip, enclosed=client.enclosed, secured=True)
 
     async def _terminate(self, client: ClientConnection) -> None:
         """Answer as STS: TLS with our own certificate, then HTTP to the control plane."""

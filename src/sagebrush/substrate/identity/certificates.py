@@ -1,8 +1,11 @@
-"""The platform's own certificate authority, and the certificate with which the front door speaks as STS.
+"""The platform's own certificate authorities, and the certificates of the front door: as STS, and as itself.
 
 Both SageMaker SDKs hard-code ``https://sts.<region>.amazonaws.com``; the front door terminates TLS for those names and
 for nothing else. So that trusting our CA risks nothing, it is *name-constrained* (RFC 5280, 4.2.1.10, critical): a
 certificate it might ever sign for S3, or for any other host, is rejected by the client itself.
+
+Where the one URL speaks TLS (setting ``tls = "own"``) a second authority, constrained in the same way to the names and
+addresses of this host, signs for it: who reaches the platform over a network trusts that one alone.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import resources
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 
 import certifi
@@ -53,6 +56,35 @@ class Certificates:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerCertificate:
+    """Where the files of the one URL lie. ``ca_pem`` is what clients elsewhere have to trust (AWS_CA_BUNDLE)."""
+
+    ca_pem: Path
+    leaf_pem: Path
+    leaf_key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What an authority may sign for, and what its one certificate is for: the same names and addresses."""
+
+    authority: str
+    holder: str
+    names: tuple[str, ...]
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+
+    @property
+    def alternatives(self) -> list[x509.GeneralName]:
+        return [*(x509.DNSName(name) for name in self.names), *(x509.IPAddress(found) for found in self.addresses)]
+
+    @property
+    def permitted(self) -> list[x509.GeneralName]:
+        # Without an IP entry a CA may sign for every address: the entries for its own are what forbids the others.
+        networks: list[IPv4Network | IPv6Network] = [ip_network(found) for found in self.addresses]
+        return [*(x509.DNSName(name) for name in self.names), *(x509.IPAddress(network) for network in networks)]
+
+
+@dataclass(frozen=True, slots=True)
 class _Issued:
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
@@ -81,38 +113,65 @@ def ensure_certificates(keys_dir: Path, regions: Iterable[str], now: datetime) -
     Safe to call from several processes at once. A renewed leaf keeps the CA, so that shells which hold the bundle in
     their environment go on working; only a CA that must change changes the bundle's last entry. ``now`` is aware.
     """
-    names = sts_names(regions)
+    subject = _Subject("Sagebrush local STS authority", "Sagebrush STS", sts_names(regions), (IPv4Address(_LOOPBACK),))
     files = Certificates(keys_dir / "ca.pem", keys_dir / "sts.pem", keys_dir / "sts.key", keys_dir / "ca-bundle.pem")
     with locked(keys_dir / "certificates.lock"):
-        ca_key = keys_dir / "ca.key"
-        ca = _load(files.ca_pem, ca_key)
-        if ca is None or not _lasts(ca, now, CA_RENEWAL) or not _constrained_to(ca, names):
-            ca = _issue_ca(names, now)
-            _save(ca, files.ca_pem, ca_key)
-        leaf = _load(files.leaf_pem, files.leaf_key)
-        if leaf is None or not _lasts(leaf, now, LEAF_RENEWAL) or not _covers(leaf, ca, names):
-            _save(_issue_leaf(ca, names, now), files.leaf_pem, files.leaf_key)
+        ca = _ensure(subject, files.ca_pem, keys_dir / "ca.key", files.leaf_pem, files.leaf_key, now)
         _write_bundle(files.bundle, ca)
     return files
 
 
-def _issue_ca(names: tuple[str, ...], now: datetime) -> _Issued:
+def ensure_server_certificate(keys_dir: Path, hosts: Iterable[str], now: datetime) -> ServerCertificate:
+    """The certificate of the one URL for ``hosts`` (names and addresses), made and remade as above.
+
+    Other hosts mean another authority, which clients have to be told: its constraints name the hosts.
+    """
+    names, addresses = _names_and_addresses(hosts)
+    subject = _Subject("Sagebrush server authority", "Sagebrush", names, addresses)
+    files = ServerCertificate(keys_dir / "server-ca.pem", keys_dir / "server.pem", keys_dir / "server.key")
+    with locked(keys_dir / "certificates.lock"):
+        _ensure(subject, files.ca_pem, keys_dir / "server-ca.key", files.leaf_pem, files.leaf_key, now)
+    return files
+
+
+def _names_and_addresses(hosts: Iterable[str]) -> tuple[tuple[str, ...], tuple[IPv4Address | IPv6Address, ...]]:
+    names: list[str] = []
+    addresses: list[IPv4Address | IPv6Address] = []
+    for host in dict.fromkeys(hosts):
+        try:
+            addresses.append(ip_address(host))
+        except ValueError:
+            names.append(host.lower())
+    return tuple(names), tuple(addresses)
+
+
+def _ensure(subject: _Subject, ca_pem: Path, ca_key: Path, leaf_pem: Path, leaf_key: Path, now: datetime) -> _Issued:
+    """Authority and certificate of a subject, as they should be, on disk; the authority."""
+    ca = _load(ca_pem, ca_key)
+    if ca is None or not _lasts(ca, now, CA_RENEWAL) or not _constrained_to(ca, subject):
+        ca = _issue_ca(subject, now)
+        _save(ca, ca_pem, ca_key)
+    leaf = _load(leaf_pem, leaf_key)
+    if leaf is None or not _lasts(leaf, now, LEAF_RENEWAL) or not _covers(leaf, ca, subject):
+        _save(_issue_leaf(ca, subject, now), leaf_pem, leaf_key)
+    return ca
+
+
+def _issue_ca(whom: _Subject, now: datetime) -> _Issued:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sagebrush local STS authority")])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, whom.authority)])
     builder = (
         _started(key, subject, subject, now, CA_LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .add_extension(x509.NameConstraints(_permitted(names), None), critical=True)
+        .add_extension(x509.NameConstraints(whom.permitted, None), critical=True)
     )
     return _Issued(builder.sign(key, hashes.SHA256()), key)
 
 
-def _issue_leaf(ca: _Issued, names: tuple[str, ...], now: datetime) -> _Issued:
+def _issue_leaf(ca: _Issued, whom: _Subject, now: datetime) -> _Issued:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sagebrush STS")])
-    alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
-    alternatives.append(x509.IPAddress(IPv4Address(_LOOPBACK)))
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, whom.holder)])
     authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.key.public_key())
     builder = (
         _started(key, subject, ca.certificate.subject, now, LEAF_LIFETIME)
@@ -120,7 +179,7 @@ def _issue_leaf(ca: _Issued, names: tuple[str, ...], now: datetime) -> _Issued:
         .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(authority, critical=False)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        .add_extension(x509.SubjectAlternativeName(whom.alternatives), critical=False)
     )
     return _Issued(builder.sign(ca.key, hashes.SHA256()), key)
 
@@ -138,11 +197,6 @@ def _started(
         .not_valid_after(now + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
-
-
-def _permitted(names: tuple[str, ...]) -> list[x509.GeneralName]:
-    # Without an IP entry a CA may sign for every address: the entry for loopback is what forbids the others.
-    return [*(x509.DNSName(name) for name in names), x509.IPAddress(IPv4Network(f"{_LOOPBACK}/32"))]
 
 
 def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
@@ -183,21 +237,21 @@ def _lasts(issued: _Issued, now: datetime, margin: timedelta) -> bool:
     return issued.certificate.not_valid_before_utc <= now < issued.certificate.not_valid_after_utc - margin
 
 
-def _constrained_to(ca: _Issued, names: tuple[str, ...]) -> bool:
+def _constrained_to(ca: _Issued, whom: _Subject) -> bool:
     try:
         constraints = ca.certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
         return False
-    return constraints.permitted_subtrees == _permitted(names)
+    return constraints.permitted_subtrees == whom.permitted
 
 
-def _covers(leaf: _Issued, ca: _Issued, names: tuple[str, ...]) -> bool:
+def _covers(leaf: _Issued, ca: _Issued, whom: _Subject) -> bool:
     try:
         leaf.certificate.verify_directly_issued_by(ca.certificate)
         found = leaf.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (InvalidSignature, ValueError, x509.ExtensionNotFound):
         return False
-    return set(found.get_values_for_type(x509.DNSName)) == set(names)
+    return list(found) == whom.alternatives
 
 
 def _save(issued: _Issued, pem: Path, key_file: Path) -> None:
