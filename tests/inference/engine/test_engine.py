@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -200,3 +201,20 @@ def test_what_was_read_of_a_log_gives_its_room_back(tmp_path: Path) -> None:
     assert log.stat().st_blocks < taken / 2
     assert log.read_bytes()[-(1 << 20) :] == end
     assert log_space.release(tmp_path / "nothing", 8 << 20)
+
+
+def test_a_probe_that_is_forgotten_takes_its_questions_back(tmp_path: Path) -> None:
+    server = listening(tmp_path / "s0")
+    probe = Probe([tmp_path / "s0"])
+    assert not probe.look()
+    connection, _ = server.accept()
+    assert connection.recv(4096).startswith(b"GET /ping")
+    # In a cycle, as a reconcile loop and its threads are: then only the collector finds it.
+    cycle: list[object] = [probe]
+    cycle.append(cycle)
+    del probe, cycle
+    gc.collect()
+    connection.settimeout(5)
+    assert connection.recv(1) == b""
+    connection.close()
+    server.close()

@@ -6,6 +6,7 @@ A worker that is not there yet leaves the question in its socket's backlog; so e
 from __future__ import annotations
 
 import socket
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class Probe:
     def __init__(self, paths: Sequence[Path]):
         self._unanswered = list(paths)
         self._asked: dict[Path, tuple[socket.socket, bytes]] = {}
+        # A loop that is stopped forgets its probes without a word.
+        weakref.finalize(self, _take_back, self._asked)
 
     def look(self) -> bool:
         """Whether every socket has answered 200 by now; never waits."""
@@ -29,9 +32,7 @@ class Probe:
 
     def close(self) -> None:
         """Take the questions back."""
-        for connection, _ in self._asked.values():
-            connection.close()
-        self._asked.clear()
+        _take_back(self._asked)
 
     def _answered(self, path: Path) -> bool:
         try:
@@ -61,3 +62,9 @@ class Probe:
         connection, _ = self._asked.pop(path, (None, b""))
         if connection is not None:
             connection.close()
+
+
+def _take_back(asked: dict[Path, tuple[socket.socket, bytes]]) -> None:
+    for connection, _ in asked.values():
+        connection.close()
+    asked.clear()
