@@ -61,6 +61,12 @@ test: $(SETUP) $(CLIENTS) debian ## Everything: real clients, real servers, Post
 chaos: $(SETUP) ## 200 random kills of a platform at work; an oracle looks for anything lost, torn or done twice (15 minutes)
 	$(BIN)/python -m tests.faults.chaos --kills 200
 
+# How long each target is fuzzed.
+SECONDS_EACH ?= 60
+.PHONY: fuzz
+fuzz: $(SETUP) ## Fuzz every parser, guided by coverage, a minute each (make SECONDS_EACH=600 fuzz)
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_EACH)
+
 .PHONY: clients
 clients: $(CLIENTS) ## Install the SageMaker SDKs (v2 with the AWS CLI, v3) in environments of their own (build/clients)
 

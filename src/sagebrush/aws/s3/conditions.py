@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 
 from sagebrush.aws.s3.formats import parse_http_date
+from sagebrush.aws.s3.numbers import whole_number
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.objects import ObjectInfo
 from sagebrush.substrate.objects.errors import invalid_argument, precondition_failed
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 
 
 class NotModified(Exception):
@@ -61,18 +62,17 @@ def select_range(header: str, size: int) -> tuple[int, int] | None:
     match = _RANGE.fullmatch(header.strip())
     if match is None or match[0] == "bytes=-":
         return None
-    first, last = match[1], match[2]
-    if not first:
-        length = min(int(last), size)
+    start, last = whole_number(match[1]), whole_number(match[2])
+    if start is None:
+        length = min(last or 0, size)
         if length == 0:
             raise _invalid_range(header, size)
         return size - length, length
-    start = int(first)
-    end = min(int(last), size - 1) if last else size - 1
-    if last and int(last) < start:
+    if last is not None and last < start:
         return None
     if start >= size:
         raise _invalid_range(header, size)
+    end = size - 1 if last is None else min(last, size - 1)
     return start, end - start + 1
 
 
@@ -92,14 +92,14 @@ def select_part(number: int, info: ObjectInfo) -> tuple[int, int]:
 def copy_range(header: str, size: int) -> tuple[int, int]:
     """(offset, length) of x-amz-copy-source-range, which must be exact. Raises CallerError InvalidArgument."""
     match = _RANGE.fullmatch(header)
-    if match is None or not match[1] or not match[2] or int(match[1]) > int(match[2]):
+    start, end = (None, None) if match is None else (whole_number(match[1]), whole_number(match[2]))
+    if start is None or end is None or start > end:
         raise invalid_argument(
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
             "zero-based offsets of the first and last bytes to copy",
             "x-amz-copy-source-range",
             header,
         )
-    start, end = int(match[1]), int(match[2])
     if end >= size:
         raise invalid_argument(
             f"Range specified is not valid for source object of size: {size}", "x-amz-copy-source-range", header

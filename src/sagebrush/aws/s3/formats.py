@@ -41,7 +41,7 @@ def parse_http_date(text: str) -> int | None:
     """Microseconds, or None for what is no date: such conditions are ignored, as in HTTP."""
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # A year of fifty digits overflows.
         return None
     return from_datetime(moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC))
 

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sagebrush.aws.s3.numbers import whole_number
 from sagebrush.substrate.errors import CallerError
 from sagebrush.substrate.objects import checksums
 from sagebrush.substrate.objects.errors import bad_digest, incomplete_body, invalid_request
@@ -101,9 +102,10 @@ def _length(headers: Mapping[str, str], *, decoded: bool) -> int | None:
     text = headers.get("x-amz-decoded-content-length" if decoded else "content-length")
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit():
+    length = whole_number(text)
+    if length is None:
         raise CallerError("InvalidArgument", "The content length is not a number.")
-    return int(text)
+    return length
 
 
 def _md5(header: str | None) -> bytes | None:

@@ -5,6 +5,7 @@ The dotted names become a tree first, so that reading costs the number of fields
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from sagebrush.substrate.wire.xml_reader import text_converter
 
 #: Steps of one dotted name; no operation of any served service comes near.
 _DEEPEST: Final = 64
+#: An element's place in a list. No list is that long; Python refuses to read numbers of more than 4300 digits.
+_NUMBER: Final = re.compile("[0-9]{1,18}")
 
 
 class Node:
@@ -26,7 +29,7 @@ class Node:
 
     def numbered(self) -> list[Node]:
         """The children named by positive numbers, in numeric order; gaps close."""
-        numbers = [(int(key), node) for key, node in self.children.items() if key.isascii() and key.isdigit()]
+        numbers = [(int(key), node) for key, node in self.children.items() if _NUMBER.fullmatch(key)]
         return [node for _, node in sorted(numbers, key=lambda pair: pair[0])]
 
 

@@ -33,10 +33,13 @@ def from_iso8601(text: str) -> datetime:
 def from_rfc1123(text: str) -> datetime:
     """``Sun, 02 Jan 2000 20:34:56 GMT``, with or without a fraction. Raises ValueError."""
     head, dot, rest = text.partition(".")
-    if not dot:
-        return _utc(parsedate_to_datetime(text))
-    fraction, _, zone = rest.partition(" ")
-    return _utc(parsedate_to_datetime(f"{head} {zone}")) + timedelta(seconds=float(f"0.{fraction}"))
+    try:
+        if not dot:
+            return _utc(parsedate_to_datetime(text))
+        fraction, _, zone = rest.partition(" ")
+        return _utc(parsedate_to_datetime(f"{head} {zone}")) + timedelta(seconds=float(f"0.{fraction}"))
+    except OverflowError:  # A year or an offset of very many digits.
+        raise ValueError(f"out of range: {text[:40]}") from None
 
 
 def from_text(text: str) -> datetime:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from sagebrush.aws.s3 import xml
 from sagebrush.aws.s3.caller import bucket_arn
 from sagebrush.aws.s3.formats import canonical_id, check_tags, iso_date
+from sagebrush.aws.s3.numbers import whole_number
 from sagebrush.aws.s3.request import Request, Response
 from sagebrush.aws.s3.tokens import decode_token, encode_token
 from sagebrush.substrate.errors import CallerError
@@ -91,7 +92,7 @@ def list_buckets(objects: ObjectStore, request: Request) -> Response:
     """ListBuckets: the caller's account's, by name."""
     request.caller.require("s3:ListAllMyBuckets", "*")
     query = request.query
-    limit = bounded_number(query.get("max-buckets", "10000"), "max-buckets", 10_000)
+    limit = bounded_number(query.get("max-buckets", "10000"), "max-buckets", 10_000, least=1)
     prefix, token = query.get("prefix", ""), query.get("continuation-token", "")
     found = objects.list_buckets(
         request.caller.account, prefix=prefix, start_after=decode_token(token) if token else "", limit=limit + 1
@@ -120,11 +121,12 @@ def list_buckets(objects: ObjectStore, request: Request) -> Response:
     )
 
 
-def bounded_number(text: str, name: str, maximum: int) -> int:
+def bounded_number(text: str, name: str, maximum: int, *, least: int = 0) -> int:
     """A count from the query, cut to the maximum. Raises CallerError InvalidArgument."""
-    if not text.isascii() or not text.isdigit() or int(text) > 2**31 - 1:
+    number = whole_number(text)
+    if number is None or not least <= number < 2**31:
         raise invalid_argument(f"Provided {name} not an integer or within integer range", name, text)
-    return min(int(text), maximum)
+    return min(number, maximum)
 
 
 def get_bucket_location(objects: ObjectStore, request: Request) -> Response:

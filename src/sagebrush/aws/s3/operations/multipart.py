@@ -8,6 +8,7 @@ from sagebrush.aws.s3 import attributes, xml
 from sagebrush.aws.s3.caller import bucket_arn, object_arn
 from sagebrush.aws.s3.conditions import check_copy_source, copy_range
 from sagebrush.aws.s3.formats import canonical_id, iso_date
+from sagebrush.aws.s3.numbers import whole_number
 from sagebrush.aws.s3.operations.buckets import bounded_number, xml_response
 from sagebrush.aws.s3.operations.listings import encoder
 from sagebrush.aws.s3.operations.objects import checksum_elements, find_source
@@ -101,9 +102,10 @@ def upload_part_copy(objects: ObjectStore, request: Request) -> Response:
 def part_number(request: Request) -> int:
     """The part's number. Raises CallerError InvalidArgument."""
     text = request.query.get("partNumber", "")
-    if not text.isascii() or not text.isdigit():
+    number = whole_number(text)
+    if number is None:
         raise invalid_argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", text)
-    return int(text)
+    return number
 
 
 def complete_multipart_upload(objects: ObjectStore, request: Request) -> Response:
@@ -146,19 +148,18 @@ def complete_multipart_upload(objects: ObjectStore, request: Request) -> Respons
 def _object_size(text: str | None) -> int | None:
     if text is None:
         return None
-    if not text.isascii() or not text.isdigit():
+    size = whole_number(text)
+    if size is None:
         raise invalid_argument("The object size must be a number.", "x-amz-mp-object-size", text)
-    return int(text)
+    return size
 
 
 def _completed_part(node: xml.Node) -> CompletedPart:
-    number = node.need("PartNumber")
-    if not number.isascii() or not number.isdigit():
+    number = whole_number(node.need("PartNumber"))
+    if number is None:
         raise xml.malformed()
     found = {name: node.get(f"Checksum{name}") for name in ALGORITHMS}
-    return CompletedPart(
-        int(number), node.need("ETag"), {name: value for name, value in found.items() if value is not None}
-    )
+    return CompletedPart(number, node.need("ETag"), {name: value for name, value in found.items() if value is not None})
 
 
 def abort_multipart_upload(objects: ObjectStore, request: Request) -> Response:

@@ -15,6 +15,7 @@ from sagebrush.aws.s3.conditions import (
     select_range,
 )
 from sagebrush.aws.s3.formats import http_date, iso_date
+from sagebrush.aws.s3.numbers import whole_number
 from sagebrush.aws.s3.operations.buckets import read_tagging, tagging_document, xml_response
 from sagebrush.aws.s3.request import FileSlice, Request, Response
 from sagebrush.substrate.errors import CallerError
@@ -94,9 +95,10 @@ def _read(objects: ObjectStore, request: Request, info: ObjectInfo, content: byt
 
 
 def _part_number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10_000:
+    number = whole_number(text)
+    if number is None or not 1 <= number <= 10_000:
         raise invalid_argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber", text)
-    return int(text)
+    return number
 
 
 def delete_object(objects: ObjectStore, request: Request) -> Response:
