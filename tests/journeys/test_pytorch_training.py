@@ -52,6 +52,7 @@ while True:
 total = torch.tensor([dist.get_rank() + 1.0])
 dist.all_reduce(total)
 print(f"met: rank {dist.get_rank()} sum {total.item()} at port {os.environ['MASTER_PORT']}", flush=True)
+dist.destroy_process_group()  # Without it torch itself sometimes aborts at its end.
 """
 
 FAILING = """
